@@ -1,0 +1,28 @@
+// Who is calling, as proven by a verified token.
+
+export interface Principal {
+  /** `sub` of the token. */
+  readonly subject: string;
+  /** `iss` of the token. */
+  readonly issuer: string;
+  /** The e-mail the issuer vouches for (ASCII lower-cased), if it may and does. */
+  readonly email: string | undefined;
+  /** How they proved it. */
+  readonly method: 'bearer';
+  /** When the proof ends, in milliseconds since the epoch. */
+  readonly expiresAtMs: number;
+}
+
+/** Tells who is calling. */
+export interface Authenticator {
+  /**
+   * @param authorization - the value of the `Authorization` header, or `undefined` when there is none.
+   * @throws KeyholeError `token_missing`, `token_invalid`, `token_expired`, `subject_refused`, `email_missing`,
+   * `jwks_unavailable`. A message never holds any part of the token but the `sub`'s prefix before `|`.
+   */
+  authenticate(authorization: string | undefined, signal: AbortSignal): Promise<Principal>;
+  /** Whether at least one key set has been loaded (for `/health/ready`). */
+  ready(): boolean;
+  /** Forgets verified tokens (SIGHUP). */
+  clear(): void;
+}

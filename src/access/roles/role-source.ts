@@ -1,0 +1,27 @@
+// The interface of what answers "which roles does this person hold on this namespace".
+import type { Principal } from '../principal.js';
+
+/** `account:…`, `inherited:…`, `namespace:…`, `custom:…`, `claim:…`: see docs/configuration.md. */
+export type Role = string;
+
+export interface RoleAnswer {
+  readonly roles: readonly Role[];
+  /** Which source answered, for the record: `temporal-cloud`, `static`. */
+  readonly source: string;
+  /** How old the oldest answer is that this one rests on, in milliseconds. */
+  readonly ageMs: number;
+}
+
+export interface RoleSource {
+  /**
+   * A definite no is an empty list, never an error.
+   *
+   * @throws KeyholeError `namespace_foreign` (a namespace of another account), `email_missing`,
+   * `authz_unavailable` (the source cannot answer now; with `retryAfterMs`).
+   */
+  rolesOf(principal: Principal, namespace: string, signal: AbortSignal): Promise<RoleAnswer>;
+  /** Forgets every cached answer (SIGHUP). */
+  clear(): void;
+  /** Ends connections. */
+  close(): void;
+}
