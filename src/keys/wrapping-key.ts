@@ -20,6 +20,13 @@ export interface GeneratedDataKey {
   readonly wrapped: Uint8Array;
 }
 
+export interface UnwrappedDataKey {
+  /** Full, immutable id of the wrapping key, as the service's answer names it (else as recorded or configured). */
+  readonly keyId: string;
+  /** The data key: exactly 32 bytes. The receiver owns and zeroes it. */
+  readonly plaintext: Uint8Array;
+}
+
 /**
  * One wrapping key of the configuration.
  *
@@ -41,7 +48,7 @@ export interface WrappingKey {
   generateDataKey(context: KeyContext): Promise<GeneratedDataKey>;
   /**
    * Unwraps a data key with the *configured* key. If `keyId` (the id recorded in the payload) is given and the
-   * service's answer names a key, the two must be the same (else `key_wrong`). Answers the bare data key.
+   * service's answer names a key, the two must be the same (else `key_wrong`).
    */
-  unwrap(wrapped: Uint8Array, keyId: string | null, context: KeyContext): Promise<Uint8Array>;
+  unwrap(wrapped: Uint8Array, keyId: string | null, context: KeyContext): Promise<UnwrappedDataKey>;
 }

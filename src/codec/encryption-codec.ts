@@ -1,0 +1,144 @@
+// Temporal's PayloadCodec: what a worker or client sends is sealed, what it receives is opened.
+import type { Payload, PayloadCodec } from '@temporalio/common';
+import { KeyholeError } from '../errors.js';
+import { DataKeys } from '../keys/data-keys.js';
+import { KeyCalls } from '../keys/key-calls.js';
+import { Keyring, type ForeignFormat, type WrappingKeyOf, type WriteFormat } from '../keys/keyring.js';
+import { isNamespace } from '../keys/namespace.js';
+import type { WrappingKey } from '../keys/wrapping-key.js';
+import type { Observer } from '../observer.js';
+import { readMark, type SealedMark } from './marks.js';
+import { PayloadCipher } from './payload-cipher.js';
+
+export interface EncryptionCodecOptions {
+  /** A wrapping key, what makes one for a namespace (`awsKms({…})`), or a `Keyring` with entries of its own. */
+  readonly keys: WrappingKey | WrappingKeyOf | Keyring;
+  /** The namespace where the SDK does not say it (a client's data converter outside of a workflow). */
+  readonly namespace?: string;
+  /** Other namespaces whose payloads open here as well, exact names. Default is none. */
+  readonly alsoOpens?: readonly string[];
+  /** What is written. Default is `keyhole/v1`. Not with a `Keyring`, which says it itself. */
+  readonly write?: WriteFormat;
+  /** Foreign formats that open. Default is none. Not with a `Keyring`. */
+  readonly reads?: readonly ForeignFormat[];
+  /** What happens to payloads that were never sealed. Default is `allow`. Not with a `Keyring`. */
+  readonly passThrough?: 'allow' | 'refuse';
+  /** How long one data key seals payloads, in milliseconds. Default is 15 minutes, at most 24 hours. */
+  readonly dataKeyMaxAgeMs?: number;
+  /** How long an opened data key is kept, in milliseconds. Default is 5 minutes. */
+  readonly openedKeyTtlMs?: number;
+  /** Told of every payload and every key-service call. */
+  readonly observer?: Observer;
+}
+
+/** What we read of the SDK's `SerializationContext`. */
+interface NamespaceContext {
+  readonly namespace?: string;
+}
+
+/**
+ * Seals every payload of a worker or client, and opens those bound to its namespace.
+ *
+ * A payload that cannot be sealed is never sent: `encode` rejects. A payload that claims to be sealed and does not
+ * open is an error too, never an empty value. Both reject with a plain `KeyholeError`, so the SDK retries the task.
+ */
+export class EncryptionCodec implements PayloadCodec {
+  readonly #namespace: string | undefined;
+  readonly #alsoOpens: ReadonlySet<string>;
+  readonly #cipher: PayloadCipher;
+  readonly #dataKeys: DataKeys;
+  readonly #observer: Observer | undefined;
+
+  /** @throws TypeError for options that cannot be right. */
+  constructor(options: EncryptionCodecOptions) {
+    const { namespace, alsoOpens = [], observer } = options;
+    for (const name of namespace === undefined ? alsoOpens : [namespace, ...alsoOpens]) {
+      if (!isNamespace(name)) throw new TypeError(`"${name}" is not a namespace`);
+    }
+    const keyring = keyringOf(options);
+    const reporting = observer === undefined ? {} : { observer };
+    this.#namespace = namespace;
+    this.#alsoOpens = new Set(alsoOpens);
+    this.#observer = observer;
+    this.#dataKeys = new DataKeys({
+      keyring,
+      calls: new KeyCalls(reporting),
+      ...reporting,
+      ...(options.dataKeyMaxAgeMs === undefined ? {} : { maxAgeMs: options.dataKeyMaxAgeMs }),
+      ...(options.openedKeyTtlMs === undefined ? {} : { cacheTtlMs: options.openedKeyTtlMs }),
+    });
+    this.#cipher = new PayloadCipher({ keyring, dataKeys: this.#dataKeys, ...reporting });
+  }
+
+  async encode(payloads: Payload[], context?: NamespaceContext): Promise<Payload[]> {
+    if (payloads.length === 0) return [];
+    const namespace = this.#namespaceOf(context);
+    return Promise.all(payloads.map(async (payload) => this.#seal(payload, namespace)));
+  }
+
+  async decode(payloads: Payload[], context?: NamespaceContext): Promise<Payload[]> {
+    if (payloads.length === 0) return [];
+    const namespace = this.#namespaceOf(context);
+    return Promise.all(payloads.map(async (payload) => this.#open(payload, namespace)));
+  }
+
+  /** From the next payload on, fresh data keys seal (call it after a machine was cloned or restored). */
+  rotate(): void {
+    this.#dataKeys.rotate();
+  }
+
+  #seal(payload: Payload, namespace: string): Payload | Promise<Payload> {
+    if (this.#cipher.isOwn(payload, namespace)) return payload;
+    return this.#cipher.seal(payload, namespace);
+  }
+
+  #open(payload: Payload, namespace: string): Payload | Promise<Payload> {
+    const mark = readMark(payload);
+    if (mark.kind === 'sealed') return this.#cipher.open(payload, mark, this.#opensUnder(mark, namespace));
+    if (mark.kind === 'none' && this.#cipher.passThrough(namespace) === 'refuse') {
+      throw new KeyholeError('plaintext_refused', `a payload of namespace ${namespace} is not sealed`);
+    }
+    this.#observer?.({ type: 'passed', namespace });
+    return payload;
+  }
+
+  /** Our own namespace, or the payload's where `alsoOpens` names it. */
+  #opensUnder({ namespace: boundTo }: SealedMark, namespace: string): string {
+    if (boundTo === null || boundTo === namespace || !this.#alsoOpens.has(boundTo)) return namespace;
+    this.#observer?.({ type: 'opened_foreign', namespace, boundTo });
+    return boundTo;
+  }
+
+  #namespaceOf(context: NamespaceContext | undefined): string {
+    const namespace = context?.namespace ?? this.#namespace;
+    if (namespace !== undefined) return namespace;
+    throw new KeyholeError(
+      'namespace_missing',
+      'neither the SDK nor the option "namespace" says which namespace this is',
+    );
+  }
+}
+
+function keyringOf({
+  keys,
+  namespace,
+  alsoOpens = [],
+  write,
+  reads,
+  passThrough,
+}: EncryptionCodecOptions): Keyring {
+  if (keys instanceof Keyring) {
+    if (write === undefined && reads === undefined && passThrough === undefined) return keys;
+    throw new TypeError('"write", "reads" and "passThrough" belong into the entries of the keyring');
+  }
+  return new Keyring([
+    {
+      namespaces: namespace === undefined ? ['*'] : [...new Set([namespace, ...alsoOpens])],
+      wrap: typeof keys === 'function' ? keys : () => keys,
+      sharesKey: typeof keys !== 'function',
+      ...(write === undefined ? {} : { write }),
+      ...(reads === undefined ? {} : { reads }),
+      ...(passThrough === undefined ? {} : { passThrough }),
+    },
+  ]);
+}

@@ -1,0 +1,51 @@
+// AES-256-GCM over one payload, and what the ciphertext is bound to.
+import { createCipheriv, createDecipheriv, randomFillSync, type KeyObject } from 'node:crypto';
+import { KeyholeError } from '../errors.js';
+
+/** NIST SP 800-38D §8.2.2: a random nonce of 96 bits; §5.2.1.2: the full tag of 128 bits. */
+export const NONCE_BYTES = 12;
+export const TAG_BYTES = 16;
+
+const ALGORITHM = 'aes-256-gcm';
+const OPTIONS = { authTagLength: TAG_BYTES };
+
+/** nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes). */
+export function seal(
+  key: KeyObject,
+  plaintext: Uint8Array,
+  associatedData: Uint8Array | undefined,
+): Uint8Array {
+  const nonce = randomFillSync(Buffer.allocUnsafe(NONCE_BYTES));
+  const cipher = createCipheriv(ALGORITHM, key, nonce, OPTIONS);
+  if (associatedData !== undefined) cipher.setAAD(associatedData);
+  const ciphertext = cipher.update(plaintext);
+  cipher.final(); // GCM is a stream: nothing is left over
+  return Buffer.concat([nonce, ciphertext, cipher.getAuthTag()]);
+}
+
+/**
+ * The plaintext, once the tag has been verified.
+ *
+ * @throws KeyholeError `payload_invalid` (too short), `not_opened` (another key, or changed).
+ */
+export function open(key: KeyObject, data: Uint8Array, associatedData: Uint8Array | undefined): Uint8Array {
+  if (data.length < NONCE_BYTES + TAG_BYTES) {
+    throw new KeyholeError(
+      'payload_invalid',
+      `a sealed payload has at least ${NONCE_BYTES + TAG_BYTES} bytes`,
+    );
+  }
+  const decipher = createDecipheriv(ALGORITHM, key, data.subarray(0, NONCE_BYTES), OPTIONS);
+  if (associatedData !== undefined) decipher.setAAD(associatedData);
+  decipher.setAuthTag(data.subarray(data.length - TAG_BYTES));
+  const plaintext = decipher.update(data.subarray(NONCE_BYTES, data.length - TAG_BYTES));
+  try {
+    decipher.final();
+  } catch (cause) {
+    plaintext.fill(0);
+    throw new KeyholeError('not_opened', 'the payload does not open under its data key: it was changed', {
+      cause,
+    });
+  }
+  return plaintext;
+}

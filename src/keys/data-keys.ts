@@ -1,0 +1,348 @@
+// The data keys in use: one live key per namespace for sealing, a bounded cache for opening.
+import { createHash } from 'node:crypto';
+import { KeyholeError, isKeyholeError } from '../errors.js';
+import type { Observer } from '../observer.js';
+import { assertCommitment, bareKey, DATA_KEY_BYTES, deriveBoundKey, type DerivedKey } from './data-key.js';
+import type { KeyCalls } from './key-calls.js';
+import type { Keyring, WriteFormat } from './keyring.js';
+import type { GeneratedDataKey, UnwrappedDataKey, WrappingKey } from './wrapping-key.js';
+
+export interface DataKeysOptions {
+  readonly keyring: Keyring;
+  readonly calls: KeyCalls;
+  /** How long one data key seals payloads. Default is 15 minutes, at most 24 hours. */
+  readonly maxAgeMs?: number;
+  /** Opened data keys kept. Default is 1000. */
+  readonly cacheEntries?: number;
+  /** How long an opened data key is kept, from its unwrapping on. Default is 300000. */
+  readonly cacheTtlMs?: number;
+  readonly observer?: Observer;
+  readonly clock?: Clock;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  wall(): number;
+  /** Milliseconds that never go back. */
+  monotonic(): number;
+}
+
+/** A live data key, and what a payload sealed under it records. */
+export interface SealingKey extends DerivedKey {
+  readonly format: WriteFormat;
+  readonly keyId: string;
+  readonly wrapped: Uint8Array;
+}
+
+/** What a sealed payload says of its data key. */
+export interface DataKeyReference {
+  /** The namespace whose keys may open it. */
+  readonly namespace: string;
+  /** Whether the payload is bound to that namespace. */
+  readonly bound: boolean;
+  /** The wrapping key's id as recorded, where the format records one. */
+  readonly keyId: string | null;
+  readonly wrapped: Uint8Array;
+  readonly commitment: Uint8Array | null;
+}
+
+/** An opened data key. */
+export interface OpeningKey extends DerivedKey {
+  /** Full id of the wrapping key that unwrapped it. */
+  readonly keyId: string;
+  /** Its configured name, for records. */
+  readonly name: string;
+}
+
+/** Fixed limits of one data key (docs/format.md, "Limits of one data key"; NIST SP 800-38D §8.3). */
+export const MAX_MESSAGES = 2 ** 20;
+export const MAX_BYTES = 16 * 2 ** 30;
+
+const MAX_AGE_CAP_MS = 24 * 3_600_000;
+/** A machine that was suspended or cloned may repeat nonces: then its clocks disagree. */
+const MAX_DRIFT_MS = 5_000;
+/** Live keys kept; beyond it the one that was made first is dropped. */
+const MAX_LIVE = 10_000;
+
+/** A moment on both clocks. */
+interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+interface LiveKey extends SealingKey {
+  readonly made: Moment;
+  messages: number;
+  bytes: number;
+}
+
+export const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
+
+/** One instance a process; data keys are never shared between processes or namespaces. */
+export class DataKeys {
+  readonly #keyring: Keyring;
+  readonly #calls: KeyCalls;
+  readonly #maxAgeMs: number;
+  readonly #cacheEntries: number;
+  readonly #cacheTtlMs: number;
+  readonly #observer: Observer | undefined;
+  readonly #clock: Clock;
+  readonly #live = new Map<string, LiveKey>();
+  readonly #making = new Map<string, Promise<LiveKey>>();
+  readonly #opened = new Map<string, { readonly key: OpeningKey; readonly opened: Moment }>();
+  readonly #opening = new Map<string, Promise<OpeningKey>>();
+  #generation = 0;
+
+  constructor(options: DataKeysOptions) {
+    this.#keyring = options.keyring;
+    this.#calls = options.calls;
+    this.#maxAgeMs = within(options.maxAgeMs ?? 900_000, MAX_AGE_CAP_MS, 'maxAgeMs');
+    this.#cacheEntries = within(options.cacheEntries ?? 1_000, 1_000_000, 'cacheEntries');
+    this.#cacheTtlMs = within(options.cacheTtlMs ?? 300_000, MAX_AGE_CAP_MS, 'cacheTtlMs');
+    this.#observer = options.observer;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /**
+   * The key that seals the next payload of a namespace. One message and `bytes` are taken from its limits before
+   * it is handed out, so concurrent writers never pass them. Synchronous while the live key is good.
+   *
+   * @throws KeyholeError `key_not_configured`, or what the key service says.
+   */
+  live(namespace: string, bytes: number): SealingKey | Promise<SealingKey> {
+    const key = this.#live.get(namespace);
+    if (key === undefined || !this.#take(key, bytes)) return this.#liveLater(namespace, bytes);
+    if (this.#ageMs(key.made) > this.#maxAgeMs / 2) this.#refreshAhead(namespace);
+    return key;
+  }
+
+  /**
+   * The key that opens a payload, once its commitment matches. Synchronous while it is cached.
+   *
+   * @throws KeyholeError `not_opened` (the commitment differs), `key_not_configured`, `format_not_enabled`, or what
+   * the key service says.
+   */
+  opening(reference: DataKeyReference): OpeningKey | Promise<OpeningKey> {
+    const cacheKey = cacheKeyOf(reference);
+    const cached = this.#cached(cacheKey);
+    this.#observer?.({ type: 'key_cache', hit: cached !== undefined });
+    if (cached !== undefined) return this.#checked(cached, reference);
+    return this.#openingOnce(cacheKey, reference).then((key) => this.#checked(key, reference));
+  }
+
+  /** Drops every live key: the next payload is sealed under a fresh one (for images and snapshots). */
+  rotate(): void {
+    this.#generation += 1;
+    this.#live.clear();
+    this.#making.clear();
+  }
+
+  /** Drops live keys, opened keys and remembered refusals (SIGHUP). */
+  clear(): void {
+    this.rotate();
+    this.#opened.clear();
+    this.#opening.clear();
+    this.#calls.clear();
+  }
+
+  async #liveLater(namespace: string, bytes: number): Promise<SealingKey> {
+    for (;;) {
+      const key = await this.#makeOnce(namespace);
+      if (this.#take(key, bytes)) return key;
+      if (this.#live.get(namespace) === key) this.#live.delete(namespace);
+    }
+  }
+
+  /** False once the key is too old, used up, or the machine was suspended since it was made. */
+  #take(key: LiveKey, bytes: number): boolean {
+    if (bytes > MAX_BYTES)
+      throw new KeyholeError('seal_failed', 'a payload is larger than a data key may seal');
+    if (this.#driftMs(key.made) > MAX_DRIFT_MS || this.#ageMs(key.made) >= this.#maxAgeMs) return false;
+    if (key.messages >= MAX_MESSAGES || key.bytes + bytes > MAX_BYTES) return false;
+    key.messages += 1;
+    key.bytes += bytes;
+    return true;
+  }
+
+  #now(): Moment {
+    return { wallMs: this.#clock.wall(), monotonicMs: this.#clock.monotonic() };
+  }
+
+  /** The larger of both clocks' answers: the monotonic one stands still while a machine is suspended. */
+  #ageMs({ wallMs, monotonicMs }: Moment): number {
+    return Math.max(this.#clock.wall() - wallMs, this.#clock.monotonic() - monotonicMs);
+  }
+
+  #driftMs({ wallMs, monotonicMs }: Moment): number {
+    return Math.abs(this.#clock.wall() - wallMs - (this.#clock.monotonic() - monotonicMs));
+  }
+
+  /** At half its age a key's successor is made in the background: a short outage of the key service goes unseen. */
+  #refreshAhead(namespace: string): void {
+    if (this.#making.has(namespace)) return;
+    this.#makeOnce(namespace).catch(() => undefined); // the live key goes on; key-calls has reported it
+  }
+
+  #makeOnce(namespace: string): Promise<LiveKey> {
+    const making = this.#making.get(namespace);
+    if (making !== undefined) return making;
+    const generation = this.#generation;
+    const made = this.#make(namespace)
+      .then((key) => {
+        if (generation === this.#generation) this.#keepLive(namespace, key);
+        return key;
+      })
+      .finally(() => {
+        if (this.#making.get(namespace) === made) this.#making.delete(namespace);
+      });
+    this.#making.set(namespace, made);
+    return made;
+  }
+
+  #keepLive(namespace: string, key: LiveKey): void {
+    const [oldest] = this.#live.keys();
+    if (this.#live.size >= MAX_LIVE && oldest !== undefined) this.#live.delete(oldest);
+    this.#live.set(namespace, key);
+  }
+
+  async #make(namespace: string): Promise<LiveKey> {
+    const { wrap, write } = this.#keyring.forNamespace(namespace);
+    const bound = write === 'keyhole/v1';
+    const refusalKey = `generate ${wrap.provider} ${wrap.name} ${namespace}`;
+    const made = this.#now();
+    const generated = await this.#calls.run(
+      'generate',
+      wrap,
+      bound ? namespace : null,
+      refusalKey,
+      async (context) => checkGenerated(await wrap.generateDataKey(context), wrap),
+    );
+    this.#keyring.noteUse(generated.keyId, namespace);
+    if (!bound) this.#keyring.assertServesOnly(generated.keyId, namespace);
+    const derived = bound
+      ? deriveBoundKey(generated.plaintext, namespace, generated.keyId)
+      : bareKey(generated.plaintext);
+    generated.plaintext.fill(0);
+    return {
+      ...derived,
+      format: write,
+      keyId: generated.keyId,
+      wrapped: generated.wrapped,
+      made,
+      messages: 0,
+      bytes: 0,
+    };
+  }
+
+  #cached(cacheKey: string): OpeningKey | undefined {
+    const entry = this.#opened.get(cacheKey);
+    if (entry === undefined) return undefined;
+    if (this.#ageMs(entry.opened) < this.#cacheTtlMs) return entry.key;
+    this.#opened.delete(cacheKey);
+    return undefined;
+  }
+
+  #checked(key: OpeningKey, reference: DataKeyReference): OpeningKey {
+    if (!reference.bound) this.#keyring.assertServesOnly(key.keyId, reference.namespace);
+    assertCommitment(key, reference.commitment, key.name);
+    return key;
+  }
+
+  #openingOnce(cacheKey: string, reference: DataKeyReference): Promise<OpeningKey> {
+    const opening = this.#opening.get(cacheKey);
+    if (opening !== undefined) return opening;
+    const generation = this.#generation;
+    const startedAt = this.#now();
+    const opened = this.#unwrap(cacheKey, reference)
+      .then((key) => {
+        if (generation === this.#generation) this.#keepOpened(cacheKey, key, startedAt);
+        return key;
+      })
+      .finally(() => {
+        if (this.#opening.get(cacheKey) === opened) this.#opening.delete(cacheKey);
+      });
+    this.#opening.set(cacheKey, opened);
+    return opened;
+  }
+
+  #keepOpened(cacheKey: string, key: OpeningKey, opened: Moment): void {
+    const [oldest] = this.#opened.keys();
+    if (this.#opened.size >= this.#cacheEntries && oldest !== undefined) this.#opened.delete(oldest);
+    this.#opened.set(cacheKey, { key, opened });
+  }
+
+  /** With the one key that is configured under this id; where only services can tell, with each that may hold it. */
+  async #unwrap(cacheKey: string, reference: DataKeyReference): Promise<OpeningKey> {
+    const { namespace, bound, keyId, wrapped } = reference;
+    const candidates = candidatesFor(this.#keyring.forNamespace(namespace).unwrap, keyId);
+    let refusal: KeyholeError | undefined;
+    for (const key of candidates) {
+      try {
+        const refusalKey = `unwrap ${key.provider} ${key.name} ${cacheKey}`;
+        const opened = await this.#calls.run(
+          'unwrap',
+          key,
+          bound ? namespace : null,
+          refusalKey,
+          async (context) => checkUnwrapped(await key.unwrap(wrapped, keyId, context), key),
+        );
+        this.#keyring.noteUse(opened.keyId, namespace);
+        const derived = bound
+          ? deriveBoundKey(opened.plaintext, namespace, keyId ?? opened.keyId)
+          : bareKey(opened.plaintext);
+        opened.plaintext.fill(0);
+        return { ...derived, keyId: opened.keyId, name: key.name };
+      } catch (error) {
+        if (!isKeyholeError(error) || error.code !== 'key_wrong') throw error;
+        refusal = error;
+      }
+    }
+    throw (
+      refusal ??
+      new KeyholeError(
+        'key_not_configured',
+        `no wrapping key configured for namespace ${namespace} has the payload's key id`,
+      )
+    );
+  }
+}
+
+function candidatesFor(keys: readonly WrappingKey[], keyId: string | null): readonly WrappingKey[] {
+  if (keyId === null) return keys;
+  const named = keys.filter((key) => key.holds(keyId) === 'yes');
+  return named.length > 0 ? named.slice(0, 1) : keys.filter((key) => key.holds(keyId) === 'maybe');
+}
+
+function cacheKeyOf({ namespace, bound, keyId, wrapped }: DataKeyReference): string {
+  const digest = createHash('sha256').update(wrapped).digest('base64');
+  return `${bound ? 'bound' : 'unbound'} ${namespace} ${digest} ${keyId ?? ''}`;
+}
+
+function checkGenerated(generated: GeneratedDataKey, key: WrappingKey): GeneratedDataKey {
+  checkUnwrapped(generated, key);
+  const idBytes = Buffer.byteLength(generated.keyId);
+  if (idBytes < 1 || idBytes > 512)
+    throw badAnswer(key, 'an id of the wrapping key that is not 1 to 512 bytes long');
+  if (generated.wrapped.length < 1 || generated.wrapped.length > 8192) {
+    throw badAnswer(key, 'a wrapped data key that is not 1 to 8192 bytes long');
+  }
+  return generated;
+}
+
+function checkUnwrapped<T extends UnwrappedDataKey>(answer: T, key: WrappingKey): T {
+  if (answer.plaintext.length === DATA_KEY_BYTES) return answer;
+  answer.plaintext.fill(0);
+  throw badAnswer(key, `a data key that is not ${DATA_KEY_BYTES} bytes long`);
+}
+
+function badAnswer(key: WrappingKey, what: string): KeyholeError {
+  return new KeyholeError(
+    'key_answer_invalid',
+    `the key service answered ${what} for ${key.provider} key ${key.name}`,
+  );
+}
+
+function within(value: number, cap: number, name: string): number {
+  if (Number.isFinite(value) && value > 0 && value <= cap) return value;
+  throw new TypeError(`${name} must be above 0 and at most ${cap}`);
+}

@@ -1,0 +1,159 @@
+// AWS KMS as the wrapping key: GenerateDataKey and Decrypt.
+import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
+import { namespaceTemplate } from '../key-template.js';
+import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
+
+/** The two calls we make, as `KMS` of `@aws-sdk/client-kms` has them. */
+export interface AwsKmsClient {
+  generateDataKey(
+    input: { KeyId: string; KeySpec: 'AES_256'; EncryptionContext?: Record<string, string> },
+    options: { abortSignal: AbortSignal },
+  ): Promise<{
+    KeyId?: string | undefined;
+    Plaintext?: Uint8Array | undefined;
+    CiphertextBlob?: Uint8Array | undefined;
+  }>;
+  decrypt(
+    input: { KeyId: string; CiphertextBlob: Uint8Array; EncryptionContext?: Record<string, string> },
+    options: { abortSignal: AbortSignal },
+  ): Promise<{ KeyId?: string | undefined; Plaintext?: Uint8Array | undefined }>;
+}
+
+/** The pair of the encryption context that carries the namespace; IAM policies may demand it. */
+export const NAMESPACE_CONTEXT = 'temporal-namespace';
+
+const KEY_ARN = /^arn:[^:]+:kms:[^:]*:\d{12}:key\/[A-Za-z0-9-]+$/;
+
+/**
+ * Wrapping keys in AWS KMS, one a namespace.
+ *
+ * @param client - `new KMS({…})` of `@aws-sdk/client-kms`. Give it `maxAttempts: 1` and a request time-out with
+ * `throwOnRequestTimeout: true`: retries are ours.
+ * @param key - an ARN, a key id, or an alias; `{namespace}` stands for the namespace with `_` for each `.`.
+ * Default is `alias/{namespace}`.
+ */
+export function awsKms({
+  client,
+  key = 'alias/{namespace}',
+}: {
+  client: AwsKmsClient;
+  key?: string;
+}): (namespace: string) => WrappingKey {
+  const nameOf = namespaceTemplate(key);
+  return (namespace) => new AwsKmsWrappingKey(client, nameOf(namespace));
+}
+
+class AwsKmsWrappingKey implements WrappingKey {
+  readonly provider = 'aws-kms';
+  readonly name: string;
+  readonly #client: AwsKmsClient;
+
+  constructor(client: AwsKmsClient, name: string) {
+    this.#client = client;
+    this.name = name;
+  }
+
+  holds(keyId: string): 'yes' | 'maybe' | 'no' {
+    if (!KEY_ARN.test(keyId)) return 'no';
+    if (this.name.startsWith('alias/') || this.name.includes(':alias/')) return 'maybe';
+    if (this.name.startsWith('arn:')) return sameKey(this.name, keyId) ? 'yes' : 'no';
+    return keyId.endsWith(`:key/${this.name}`) ? 'yes' : 'no';
+  }
+
+  async generateDataKey({ namespace, signal }: KeyContext): Promise<GeneratedDataKey> {
+    const input = { KeyId: this.name, KeySpec: 'AES_256' as const, ...encryptionContext(namespace) };
+    const { KeyId, Plaintext, CiphertextBlob } = await this.#asked(
+      this.#client.generateDataKey(input, { abortSignal: signal }),
+    );
+    if (
+      KeyId === undefined ||
+      Plaintext === undefined ||
+      CiphertextBlob === undefined ||
+      !KEY_ARN.test(KeyId)
+    ) {
+      throw new KeyholeError(
+        'key_answer_invalid',
+        `AWS KMS answered GenerateDataKey for ${this.name} without a key ARN or data key`,
+      );
+    }
+    return { keyId: KeyId, plaintext: Plaintext, wrapped: CiphertextBlob };
+  }
+
+  /** Decrypt names the configured key, never the one a payload names; the answer must name the payload's. */
+  async unwrap(
+    wrapped: Uint8Array,
+    keyId: string | null,
+    { namespace, signal }: KeyContext,
+  ): Promise<UnwrappedDataKey> {
+    const input = { KeyId: this.name, CiphertextBlob: wrapped, ...encryptionContext(namespace) };
+    const { KeyId, Plaintext } = await this.#asked(this.#client.decrypt(input, { abortSignal: signal }));
+    if (KeyId === undefined || Plaintext === undefined) {
+      throw new KeyholeError(
+        'key_answer_invalid',
+        `AWS KMS answered Decrypt for ${this.name} without a key id or data key`,
+      );
+    }
+    if (keyId !== null && !sameKey(KeyId, keyId)) {
+      Plaintext.fill(0);
+      throw new KeyholeError('key_wrong', `the payload's data key was not wrapped by ${this.name}`);
+    }
+    return { keyId: KeyId, plaintext: Plaintext };
+  }
+
+  async #asked<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (cause) {
+      const name = cause instanceof Error ? cause.name : 'an unknown error';
+      const retryAfterMs = retryAfterOf(cause);
+      throw new KeyholeError(codeOf(name), `AWS KMS answered ${name} for ${this.name}`, {
+        cause,
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      });
+    }
+  }
+}
+
+function encryptionContext(namespace: string | null): { EncryptionContext?: Record<string, string> } {
+  return namespace === null ? {} : { EncryptionContext: { [NAMESPACE_CONTEXT]: namespace } };
+}
+
+/** The same key, or its replica in another Region (multi-Region keys: the id begins with `mrk-`). */
+function sameKey(a: string, b: string): boolean {
+  if (a === b) return true;
+  const withoutRegion = (arn: string): string => arn.split(':').toSpliced(3, 1).join(':');
+  return a.includes(':key/mrk-') && withoutRegion(a) === withoutRegion(b);
+}
+
+/** AWS KMS API reference, errors of Decrypt and GenerateDataKey, and the common errors. */
+function codeOf(name: string): KeyholeErrorCode {
+  switch (name) {
+    case 'AccessDeniedException':
+    case 'InvalidKeyUsageException':
+    case 'InvalidGrantTokenException':
+      return 'key_denied';
+    case 'DisabledException':
+    case 'KMSInvalidStateException':
+    case 'NotFoundException':
+      return 'key_gone';
+    case 'IncorrectKeyException':
+      return 'key_wrong';
+    case 'InvalidCiphertextException':
+    case 'ValidationException':
+      return 'key_wrong_context';
+    case 'ThrottlingException':
+    case 'LimitExceededException':
+    case 'TooManyRequestsException':
+      return 'key_throttled';
+    default:
+      return 'key_unavailable';
+  }
+}
+
+/** `Retry-After` in seconds (RFC 9110 §10.2.3), where the service gave one. */
+function retryAfterOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('$response' in error)) return undefined;
+  const response = error.$response as { headers?: Record<string, string> } | undefined;
+  const seconds = Number(response?.headers?.['retry-after'] ?? NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
+}
