@@ -1,12 +1,12 @@
 // Sealing and opening against the official TypeScript sample's shape, in CPU microseconds a payload.
 import { webcrypto } from 'node:crypto';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import type { Payload, PayloadCodec } from '@temporalio/common';
 import { EncryptionCodec, LocalWrappingKey } from '../src/index.js';
 import { printTable } from './table.js';
 
 const ROUNDS = 7;
-const { Payload: PayloadMessage } = temporal.api.common.v1;
+const { Payload: PayloadMessage } = proto.temporal.api.common.v1;
 
 /** The shape of the official sample: webcrypto, one payload at a time, protobufjs for the inner payload. */
 class SampleShapeCodec implements PayloadCodec {

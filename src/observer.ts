@@ -11,7 +11,12 @@ export type KeyholeEvent =
   /** A payload bound to another namespace was opened because `alsoOpens` names it. */
   | { readonly type: 'opened_foreign'; readonly namespace: string; readonly boundTo: string }
   /** A payload could not be sealed or opened. */
-  | { readonly type: 'failed'; readonly namespace: string; readonly during: 'seal' | 'open'; readonly code: KeyholeErrorCode }
+  | {
+      readonly type: 'failed';
+      readonly namespace: string;
+      readonly during: 'seal' | 'open';
+      readonly code: KeyholeErrorCode;
+    }
   /** A call to a key service ended. */
   | {
       readonly type: 'key_call';
