@@ -1,18 +1,18 @@
 // The interface of what answers "which roles does this person hold on this namespace".
 import type { Principal } from '../principal.js';
 
-/** `account:…`, `inherited:…`, `namespace:…`, `custom:…`, `claim:…`: see docs/configuration.md. */
+/** `account:…`, `inherited:…`, `namespace:…`, `custom:…`: see role-names.ts. */
 export type Role = string;
 
 export interface RoleAnswer {
   readonly roles: readonly Role[];
-  /** Which source answered, for the record: `temporal-cloud`, `static`. */
-  readonly source: string;
   /** How old the oldest answer is that this one rests on, in milliseconds. */
   readonly ageMs: number;
 }
 
 export interface RoleSource {
+  /** For the record: `temporal-cloud`, `static`. */
+  readonly name: string;
   /**
    * A definite no is an empty list, never an error.
    *

@@ -1,0 +1,25 @@
+// The two clocks of every age in access decisions.
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  wall(): number;
+  /** Milliseconds that never go back; may stand still while the machine is suspended. */
+  monotonic(): number;
+}
+
+export const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
+
+/** A moment on both clocks. */
+export interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+export function momentOf(clock: Clock): Moment {
+  return { wallMs: clock.wall(), monotonicMs: clock.monotonic() };
+}
+
+/** How long ago a moment was: the larger of both clocks' answers, so that neither can make something younger. */
+export function ageMs(clock: Clock, { wallMs, monotonicMs }: Moment): number {
+  return Math.max(clock.wall() - wallMs, clock.monotonic() - monotonicMs);
+}

@@ -1,0 +1,23 @@
+// The roles that rules and lists of people may name.
+import type { Role } from './role-source.js';
+
+const FIXED: ReadonlySet<string> = new Set([
+  'account:owner',
+  'account:admin',
+  'account:developer',
+  'account:finance_admin',
+  'account:read',
+  'account:metrics_read',
+  'inherited:admin',
+  'inherited:write',
+  'inherited:read',
+  'namespace:admin',
+  'namespace:write',
+  'namespace:read',
+]);
+const CUSTOM = /^custom:[\w.-]{1,128}$/;
+
+/** Whether some source of roles can ever give this role. */
+export function isRole(text: string): text is Role {
+  return FIXED.has(text) || CUSTOM.test(text);
+}
