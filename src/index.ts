@@ -1,5 +1,6 @@
 // The library: seals and opens payloads in workers and clients.
 export { EncryptionCodec, type EncryptionCodecOptions } from './codec/encryption-codec.js';
+export { KeyholePlugin, type KeyholePluginOptions } from './codec/plugin.js';
 export { isKeyholeError, KeyholeError, type KeyholeErrorCode } from './errors.js';
 export {
   Keyring,
