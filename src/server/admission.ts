@@ -1,0 +1,59 @@
+// How much this server has on its hands: requests in flight, requests that wait, body bytes held.
+import { KeyholeError } from '../errors.js';
+import { MAX_WAIT_MS, type Limits } from './limits.js';
+
+/** One instance a server; the limits come with each call, so that a reload changes them. */
+export class Admission {
+  #inFlight = 0;
+  #heldBytes = 0;
+  readonly #waiting = new Set<() => void>();
+
+  /**
+   * Takes a place, waiting for one at most a second. Whoever got one calls `leave`.
+   *
+   * @throws KeyholeError `overloaded`
+   */
+  async enter({ concurrency, waiting }: Limits): Promise<void> {
+    if (this.#inFlight < concurrency) {
+      this.#inFlight += 1;
+      return;
+    }
+    if (this.#waiting.size >= waiting) throw overloaded();
+    await new Promise<void>((resolve, reject) => {
+      const admit = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.delete(admit);
+        reject(overloaded());
+      }, MAX_WAIT_MS);
+      this.#waiting.add(admit);
+    });
+  }
+
+  /** Hands the place to the next in line, if there is one. */
+  leave(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#inFlight -= 1;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
+  }
+
+  /** @throws KeyholeError `overloaded`; then nothing is held. */
+  hold(bytes: number, { heldBytes }: Limits): void {
+    if (this.#heldBytes + bytes > heldBytes) throw overloaded();
+    this.#heldBytes += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#heldBytes -= bytes;
+  }
+}
+
+function overloaded(): KeyholeError {
+  return new KeyholeError('overloaded', 'this server is busy', { retryAfterMs: 1_000 });
+}

@@ -1,0 +1,78 @@
+// How much one caller may ask for: requests a second with a burst, payloads a minute.
+import type { Principal } from '../access/principal.js';
+import { KeyholeError } from '../errors.js';
+import { MAX_WAIT_MS, type Limits } from './limits.js';
+import type { MonotonicClock } from './parts.js';
+
+/** Callers remembered; beyond it the one that asked longest ago is forgotten. */
+const MAX_CALLERS = 10_000;
+
+interface Budget {
+  requests: number;
+  payloads: number;
+  filledMs: number;
+}
+
+/** One instance a server; the limits come with each call, so that a reload changes them. */
+export class CallerBudgets {
+  readonly #clock: MonotonicClock;
+  readonly #budgets = new Map<string, Budget>();
+
+  constructor(clock: MonotonicClock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Takes one request. Beyond the burst it is that caller's turn later.
+   *
+   * @returns how long to wait first, in milliseconds, at most 1000.
+   * @throws KeyholeError `rate_limited` where it would be longer.
+   */
+  takeRequest(principal: Principal, limits: Limits): number {
+    const budget = this.#budgetOf(principal, limits);
+    const waitMs = ((1 - budget.requests) / limits.callerRequestsPerSecond) * 1000;
+    if (waitMs > MAX_WAIT_MS) {
+      throw limited(`you may send ${limits.callerRequestsPerSecond} requests a second`, waitMs - MAX_WAIT_MS);
+    }
+    budget.requests -= 1;
+    return Math.max(0, waitMs);
+  }
+
+  /** @throws KeyholeError `rate_limited` */
+  takePayloads(principal: Principal, count: number, limits: Limits): void {
+    const budget = this.#budgetOf(principal, limits);
+    const missing = count - budget.payloads;
+    if (missing > 0) {
+      const waitMs = (missing / limits.callerPayloadsPerMinute) * 60_000;
+      throw limited(`you may send ${limits.callerPayloadsPerMinute} payloads a minute`, waitMs);
+    }
+    budget.payloads -= count;
+  }
+
+  #budgetOf({ issuer, subject }: Principal, limits: Limits): Budget {
+    const caller = `${issuer} ${subject}`;
+    const nowMs = this.#clock.monotonic();
+    const budget = this.#budgets.get(caller) ?? {
+      requests: limits.callerBurst,
+      payloads: limits.callerPayloadsPerMinute,
+      filledMs: nowMs,
+    };
+    const passedMs = nowMs - budget.filledMs;
+    const { callerBurst, callerRequestsPerSecond, callerPayloadsPerMinute } = limits;
+    budget.requests = Math.min(callerBurst, budget.requests + (passedMs / 1000) * callerRequestsPerSecond);
+    budget.payloads = Math.min(
+      callerPayloadsPerMinute,
+      budget.payloads + (passedMs / 60_000) * callerPayloadsPerMinute,
+    );
+    budget.filledMs = nowMs;
+    this.#budgets.delete(caller);
+    const [longestAgo] = this.#budgets.keys();
+    if (this.#budgets.size >= MAX_CALLERS && longestAgo !== undefined) this.#budgets.delete(longestAgo);
+    this.#budgets.set(caller, budget);
+    return budget;
+  }
+}
+
+function limited(what: string, waitMs: number): KeyholeError {
+  return new KeyholeError('rate_limited', `${what}: try again later`, { retryAfterMs: waitMs });
+}

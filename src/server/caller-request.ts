@@ -1,0 +1,32 @@
+// A request of a known caller, as decode, encode and download see it.
+import type { Payload } from '@temporalio/common';
+import type { Action, Decision } from '../access/policy.js';
+import type { Principal } from '../access/principal.js';
+import type { PayloadCipher } from '../codec/payload-cipher.js';
+import type { CallerDeadline } from './caller-deadline.js';
+import type { Findings } from './findings.js';
+import type { DeniedMode } from './options.js';
+
+/** The answer to a request that was carried out. */
+export interface Reply {
+  /** For the record: `ok`, or why payloads were not opened. */
+  readonly outcome: string;
+  readonly payloads: readonly Payload[];
+}
+
+export interface CallerRequest {
+  readonly principal: Principal;
+  readonly action: Action;
+  /** The namespace the request names. */
+  readonly namespace: string;
+  /** Whether a browser asks, for a page of an allowed origin. */
+  readonly browser: boolean;
+  readonly denied: DeniedMode;
+  readonly cipher: PayloadCipher;
+  readonly deadline: CallerDeadline;
+  readonly findings: Findings;
+  /** Asks the policy. @throws KeyholeError `authz_unavailable` */
+  decide(action: Action, namespace: string): Promise<Decision>;
+  /** Reads the body, now and not before. @throws KeyholeError for a body that is too large or holds no payloads. */
+  payloads(): Promise<Payload[]>;
+}

@@ -1,0 +1,79 @@
+// A request to /decode, /encode or /download, top to bottom.
+import type { Principal } from '../access/principal.js';
+import { KeyholeError } from '../errors.js';
+import { CallerDeadline } from './caller-deadline.js';
+import type { Reply } from './caller-request.js';
+import { serveKnownCaller } from './known-caller.js';
+import { writePayloads } from './payload-json-writer.js';
+import { assertJson } from './request-body.js';
+import { requestNamespace } from './request-namespace.js';
+import type { Route } from './route.js';
+import { strangerNotice } from './stranger-notice.js';
+import type { Turn } from './turn.js';
+
+/**
+ * The page's origin, the method, the namespace, the kind of body; then who asks, then whether they may, and only then
+ * the body.
+ *
+ * @throws KeyholeError what the request is refused with.
+ */
+export async function answerCodecRequest(
+  turn: Turn,
+  route: Extract<Route, { kind: 'codec' }>,
+): Promise<void> {
+  const { exchange, headers, admission, setup } = turn;
+  if (exchange.request.method === 'OPTIONS') {
+    preflight(turn);
+    return;
+  }
+  assertOrigin(turn);
+  assertMethod(turn, ['POST']);
+  const namespace = requestNamespace(route.namespace, headers.namespace);
+  assertJson(headers);
+  await admission.enter(setup.parts.options.limits);
+  turn.atEnd(() => {
+    admission.leave();
+  });
+  const reply = await judgedReply(turn, route, namespace);
+  exchange.answer(200, reply.outcome, writePayloads(reply.payloads));
+}
+
+/** @throws KeyholeError `origin_refused` */
+export function assertOrigin({ origin }: Turn): void {
+  if (origin !== 'refused') return;
+  throw new KeyholeError(
+    'origin_refused',
+    'pages of this origin may not call this server: setting "cors.origins"',
+  );
+}
+
+/** @throws KeyholeError `method_not_allowed` */
+export function assertMethod({ exchange }: Turn, methods: readonly string[]): void {
+  if (methods.includes(exchange.request.method ?? '')) return;
+  exchange.headers.push(['Allow', methods.join(', ')]);
+  throw new KeyholeError('method_not_allowed', `this address takes ${methods.join(', ')}`);
+}
+
+/** A browser asks whether its page may send what it has in mind; one that may not gets no answer to that. */
+function preflight({ exchange, origin, setup }: Turn): void {
+  if (origin === 'allowed') exchange.headers.push(...setup.cors.preflightHeaders());
+  exchange.headers.push(['Allow', 'POST, OPTIONS']);
+  exchange.answer(204, 'ok', undefined);
+}
+
+async function judgedReply(
+  turn: Turn,
+  { action }: Extract<Route, { kind: 'codec' }>,
+  namespace: string,
+): Promise<Reply> {
+  const deadline = new CallerDeadline(turn.clock);
+  let principal: Principal;
+  try {
+    principal = await deadline.run('jwks_unavailable', () =>
+      turn.setup.parts.authenticator.authenticate(turn.headers.authorization, deadline.signal),
+    );
+  } catch (refusal) {
+    return await strangerNotice(turn, action, refusal);
+  }
+  return await serveKnownCaller(turn, principal, action, namespace, deadline);
+}

@@ -1,0 +1,97 @@
+// A decode request, from the decision to the reply.
+import type { Payload } from '@temporalio/common';
+import type { Decision } from '../access/policy.js';
+import { readMark } from '../codec/marks.js';
+import { KeyholeError } from '../errors.js';
+import type { CallerRequest, Reply } from './caller-request.js';
+import { noticePayload } from './notice.js';
+import { failureCode, openPayloads, type Opened } from './opening.js';
+
+/**
+ * In this order: somebody who may not decode here is refused; what will pass later fails the whole request; nothing
+ * sealed in it, or something opened, is a success with the rest unchanged; if the policy kept every sealed payload
+ * closed, that is a refusal; else nothing could be opened.
+ *
+ * @throws KeyholeError
+ */
+export async function decode(request: CallerRequest): Promise<Reply> {
+  const decision = await request.decide('decode', request.namespace);
+  if (!decision.allowed) return denied(request, new KeyholeError(decision.code, decision.message));
+  request.findings.decision = decision;
+  const payloads = await request.payloads();
+  const results = await openPayloads(request, payloads);
+  noteUsedKeys(request, payloads, results);
+  count(request, results);
+  const { findings } = request;
+  if (findings.opened > 0 || findings.failed + findings.refused === 0) {
+    return { outcome: 'ok', payloads: payloads.map((payload, index) => openedOr(results[index], payload)) };
+  }
+  const [refused] = results.filter((result) => result.kind === 'refused');
+  if (refused !== undefined && findings.failed === 0) return denied(request, refused.error, payloads);
+  throw nothingOpened(results);
+}
+
+/** What somebody known but not allowed gets. */
+async function denied(
+  request: CallerRequest,
+  error: KeyholeError,
+  read?: readonly Payload[],
+): Promise<Reply> {
+  if (request.denied === 'error' || (request.denied === 'notice' && !(await mayGetNotice(request))))
+    throw error;
+  const payloads = read ?? (await request.payloads());
+  if (read === undefined) request.findings.refused = payloads.filter(isClosed).length;
+  if (request.denied === 'encrypted') return { outcome: error.code, payloads };
+  return { outcome: error.code, payloads: withNotices(payloads, error.message) };
+}
+
+/** The UI fills forms from decoded payloads: nobody who may encode here gets a sentence in their place. */
+async function mayGetNotice(request: CallerRequest): Promise<boolean> {
+  if (!request.browser) return false;
+  const encoding: Decision = await request.decide('encode', request.namespace);
+  return !encoding.allowed;
+}
+
+/** The payloads with a sentence in the place of each that is sealed, or claims to be. */
+export function withNotices(payloads: readonly Payload[], sentence: string): Payload[] {
+  const notice = noticePayload(sentence);
+  return payloads.map((payload) => (isClosed(payload) ? notice : payload));
+}
+
+function isClosed(payload: Payload): boolean {
+  try {
+    return readMark(payload).kind === 'sealed';
+  } catch {
+    return true;
+  }
+}
+
+function openedOr(result: Opened | undefined, payload: Payload): Payload {
+  return result?.kind === 'opened' ? result.payload : payload;
+}
+
+function count({ findings }: CallerRequest, results: readonly Opened[]): void {
+  for (const { kind } of results) findings[kind] += 1;
+}
+
+function noteUsedKeys(
+  { findings, cipher, namespace }: CallerRequest,
+  payloads: readonly Payload[],
+  results: readonly Opened[],
+): void {
+  let last: Payload['metadata'];
+  for (const [index, payload] of payloads.entries()) {
+    if (results[index]?.kind !== 'opened' || payload.metadata === last) continue;
+    last = payload.metadata;
+    const mark = readMark(payload);
+    if (mark.kind === 'sealed') findings.usedKey(cipher.keyName(mark, namespace));
+  }
+}
+
+function nothingOpened(results: readonly Opened[]): KeyholeError {
+  const errors = results.flatMap((result) => (result.kind === 'failed' ? [result.error] : []));
+  const code = failureCode(errors.map((error) => error.code));
+  const [first] = errors;
+  if (first?.code === code) return first;
+  return new KeyholeError('not_opened', 'no sealed payload of the request could be opened');
+}

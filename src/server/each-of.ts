@@ -1,0 +1,35 @@
+// Work on each of many payloads that mostly answers at once, and sometimes later.
+import type { CallerDeadline } from './caller-deadline.js';
+
+/**
+ * All results in order, or the first failure; no other failure is left without a listener, which would end the
+ * process. Nothing is awaited where everything is there at once.
+ *
+ * @throws KeyholeError `kms_unavailable` after the deadline, or what `work` throws.
+ */
+export async function eachOf<T, R>(
+  items: readonly T[],
+  deadline: CallerDeadline,
+  work: (item: T, index: number) => R | Promise<R>,
+): Promise<readonly R[]> {
+  const results: (R | Promise<R>)[] = [];
+  let later = false;
+  for (const [index, item] of items.entries()) {
+    try {
+      const result = work(item, index);
+      later ||= result instanceof Promise;
+      results.push(result);
+    } catch (error) {
+      if (!later) throw error;
+      results.push(rejected(error));
+      break;
+    }
+  }
+  if (!later) return results as R[];
+  return deadline.run('kms_unavailable', () => Promise.all(results));
+}
+
+async function rejected(error: unknown): Promise<never> {
+  await Promise.resolve();
+  throw error;
+}

@@ -1,0 +1,43 @@
+// An encode request, from the decision to the reply.
+import type { Payload } from '@temporalio/common';
+import { readMark } from '../codec/marks.js';
+import { KeyholeError } from '../errors.js';
+import type { CallerRequest, Reply } from './caller-request.js';
+import { eachOf } from './each-of.js';
+import { isNotice } from './notice.js';
+
+/**
+ * Seals each payload for the requested namespace; what is sealed for it already is left alone. One that cannot be
+ * sealed fails the whole request: nothing is sent back in the clear.
+ *
+ * @throws KeyholeError
+ */
+export async function encode(request: CallerRequest): Promise<Reply> {
+  const { namespace, cipher, findings } = request;
+  const decision = await request.decide('encode', namespace);
+  if (!decision.allowed) throw new KeyholeError(decision.code, decision.message);
+  findings.decision = decision;
+  const payloads = await request.payloads();
+  if (payloads.some(isNotice)) {
+    throw new KeyholeError(
+      'payload_invalid',
+      'a value is a notice of this server, not what was hidden behind it',
+    );
+  }
+  const sealed = await eachOf(payloads, request.deadline, (payload) =>
+    cipher.isOwn(payload, namespace) ? payload : cipher.seal(payload, namespace),
+  );
+  for (const [index, payload] of sealed.entries()) {
+    if (payload === payloads[index]) findings.passed += 1;
+    else noteSealed(request, payload);
+  }
+  return { outcome: 'ok', payloads: sealed };
+}
+
+function noteSealed({ findings, cipher, namespace }: CallerRequest, payload: Payload): void {
+  findings.sealed += 1;
+  findings.ciphertext(payload);
+  if (findings.sealed > 1) return; // one namespace has one wrapping key that seals
+  const mark = readMark(payload);
+  if (mark.kind === 'sealed') findings.usedKey(cipher.keyName(mark, namespace));
+}

@@ -1,0 +1,8 @@
+// Whether this process lives and takes requests, for orchestrators and balancers.
+import type { Exchange } from './exchange.js';
+
+/** 200 or 503; never asks a key service or the Operations API, or one outage would empty the balancer. */
+export function answerHealth(exchange: Exchange, good: boolean): void {
+  const body = Buffer.from(JSON.stringify({ status: good ? 'ok' : 'not ready' }));
+  exchange.answer(good ? 200 : 503, good ? 'ok' : 'not_ready', body);
+}

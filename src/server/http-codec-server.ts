@@ -1,0 +1,224 @@
+// The codec server on node:http or node:https: listening, reloading, stopping.
+import { once } from 'node:events';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Admission } from './admission.js';
+import type { CodecServer } from './app.js';
+import { CallerBudgets } from './caller-budgets.js';
+import { trustedAddresses } from './client-address.js';
+import { Connections, nameOf } from './connections.js';
+import { Cors } from './cors.js';
+import { loggedError } from './error-log.js';
+import { Exchange, type Told } from './exchange.js';
+import { DRAIN_TIMEOUT_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './limits.js';
+import { endMalformed } from './malformed.js';
+import { systemClock, type CodecServerParts, type ServerClock } from './parts.js';
+import { readHeaders } from './request-headers.js';
+import { answerRequest } from './request.js';
+import { routeName, routeOf, type Route } from './route.js';
+import { loadKeyPair, watchKeyPair } from './tls.js';
+import type { Setup } from './turn.js';
+
+const EXPIRY_WARNING_MS = 14 * 86_400_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+export class HttpCodecServer implements CodecServer {
+  #setup: Setup;
+  readonly #clock: ServerClock;
+  readonly #admission = new Admission();
+  readonly #budgets: CallerBudgets;
+  readonly #connections = new Connections();
+  #server: Server | HttpsServer | undefined;
+  #secure: HttpsServer | undefined;
+  #unwatch: () => void = () => undefined;
+  #stopping: Promise<void> | undefined;
+  readonly #hurry = new AbortController();
+
+  constructor(parts: CodecServerParts) {
+    this.#setup = setupOf(parts);
+    this.#clock = parts.clock ?? systemClock;
+    this.#budgets = new CallerBudgets(this.#clock);
+  }
+
+  async listen(): Promise<{ readonly url: string; readonly port: number }> {
+    const { host, port } = this.#setup.parts.options.listen;
+    const server = await this.#create();
+    server.listen(port, host);
+    await once(server, 'listening');
+    this.#server = server;
+    this.#watch();
+    const { port: bound } = server.address() as AddressInfo;
+    const scheme = this.#secure === undefined ? 'http' : 'https';
+    return { url: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${bound}`, port: bound };
+  }
+
+  reload(parts: CodecServerParts): void {
+    this.#setup = setupOf(parts);
+  }
+
+  async reloadTls(): Promise<void> {
+    const { tls } = this.#setup.parts.options;
+    if (tls === undefined || this.#secure === undefined) return;
+    const pair = await loadKeyPair(tls);
+    this.#secure.setSecureContext({ cert: pair.cert, key: pair.key, minVersion: 'TLSv1.2' });
+    this.#warnOfExpiry(pair.expiresAtMs);
+    this.#watch();
+  }
+
+  drain(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  close(): Promise<void> {
+    this.#hurry.abort();
+    return this.drain();
+  }
+
+  async #create(): Promise<Server | HttpsServer> {
+    const { tls, limits } = this.#setup.parts.options;
+    const settings = {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: 1_000,
+      insecureHTTPParser: false,
+    };
+    if (tls === undefined) return this.#prepare(createHttpServer(settings));
+    const pair = await loadKeyPair(tls);
+    this.#warnOfExpiry(pair.expiresAtMs);
+    const secure = createHttpsServer({
+      ...settings,
+      cert: pair.cert,
+      key: pair.key,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    });
+    this.#secure = secure;
+    return this.#prepare(secure);
+  }
+
+  #prepare(server: Server | HttpsServer): Server | HttpsServer {
+    server.maxHeadersCount = 0; // else Node silently drops what is beyond it
+    server.on('connection', (socket: Socket) => {
+      this.#connections.opened(socket, this.#setup.parts.options.limits.connections);
+    });
+    server.on('request', (request, response) => {
+      this.#serve(request, response, false);
+    });
+    server.on('checkContinue', (request, response) => {
+      this.#serve(request, response, true);
+    });
+    server.on('checkExpectation', (request, response) => {
+      this.#serve(request, response, false);
+    });
+    server.on('clientError', (error, socket) => {
+      endMalformed(error, socket, this.#connections.inProgress(nameOf(socket)));
+    });
+    return server;
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const setup = this.#setup;
+    const route = routeOf(request.url ?? '');
+    const name = nameOf(request.socket);
+    const atEnd: (() => void)[] = [];
+    const options = { clock: this.#clock, expectsContinue, stopping: () => this.#stopping !== undefined };
+    const exchange = new Exchange(request, response, options, (told) => {
+      this.#connections.ended(name, exchange);
+      for (const work of atEnd) work();
+      tell(setup, route, told);
+    });
+    this.#connections.began(name, exchange);
+    const headers = readHeaders(request);
+    const turn = {
+      setup,
+      exchange,
+      headers,
+      origin: setup.cors.judge(headers.origin),
+      admission: this.#admission,
+      budgets: this.#budgets,
+      clock: this.#clock,
+      atEnd: (work: () => void) => {
+        atEnd.push(work);
+      },
+    };
+    void answerRequest(turn, route, () => this.#ready());
+  }
+
+  #ready(): boolean {
+    return this.#stopping === undefined && this.#setup.parts.authenticator.ready();
+  }
+
+  /** The files' directories, which a reload of the configuration may have changed. */
+  #watch(): void {
+    const { tls } = this.#setup.parts.options;
+    this.#unwatch();
+    if (tls === undefined || this.#secure === undefined || this.#stopping !== undefined) return;
+    this.#unwatch = watchKeyPair(tls, () => {
+      this.#reloadChanged();
+    });
+  }
+
+  #reloadChanged(): void {
+    this.reloadTls().then(
+      () => {
+        this.#setup.parts.logger.info('certificate and key were read again');
+      },
+      (error: unknown) => {
+        this.#setup.parts.logger.error(
+          { error: loggedError(error) },
+          'the new certificate and key cannot be used; the old ones stay',
+        );
+      },
+    );
+  }
+
+  #warnOfExpiry(expiresAtMs: number): void {
+    if (expiresAtMs - this.#clock.wall() > EXPIRY_WARNING_MS) return;
+    this.#setup.parts.logger.warn(
+      { expires: new Date(expiresAtMs).toISOString() },
+      'the certificate expires soon',
+    );
+  }
+
+  async #stop(): Promise<void> {
+    const { shutdownDelaySeconds } = this.#setup.parts.options.limits;
+    const server = this.#server;
+    this.#unwatch();
+    if (server === undefined) return;
+    await pause(shutdownDelaySeconds * 1000, undefined, { signal: this.#hurry.signal }).catch(
+      () => undefined,
+    );
+    const closed = once(server, 'close');
+    server.close();
+    this.#connections.closeIdle();
+    const late = setTimeout(() => {
+      server.closeAllConnections();
+    }, DRAIN_TIMEOUT_MS);
+    await closed;
+    clearTimeout(late);
+  }
+}
+
+/** @throws TypeError for options that cannot be right. */
+function setupOf(parts: CodecServerParts): Setup {
+  const { options } = parts;
+  return { parts, cors: new Cors(options), trusted: trustedAddresses(options.trustedProxies ?? []) };
+}
+
+function tell({ parts }: Setup, route: Route, { requestId, status, code, durationMs, aborted }: Told): void {
+  const name = routeName(route);
+  parts.metrics?.request({ route: name, status, code, durationMs });
+  const line = { requestId, route: name, status, code, durationMs: Math.round(durationMs * 10) / 10 };
+  if (route.kind === 'live' || route.kind === 'ready') parts.logger.debug(line, 'request');
+  else parts.logger.info(aborted ? { ...line, aborted } : line, 'request');
+}

@@ -1,0 +1,140 @@
+// A request of a caller who is known: carried out or refused, and on record before the answer.
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Payload } from '@temporalio/common';
+import type { AuditEvent } from '../access/audit-log.js';
+import type { Action, Decision } from '../access/policy.js';
+import type { Principal } from '../access/principal.js';
+import { CallerDeadline } from './caller-deadline.js';
+import type { CallerRequest, Reply } from './caller-request.js';
+import { clientAddress } from './client-address.js';
+import { decode } from './decode.js';
+import { download } from './download.js';
+import { encode } from './encode.js';
+import { errorResponse } from './error-response.js';
+import { Findings } from './findings.js';
+import { readPayloads } from './payload-json.js';
+import { CallerGone, readBody } from './request-body.js';
+import type { Turn } from './turn.js';
+
+/** How long the record may take; the log itself gives up earlier. */
+const RECORD_DEADLINE_MS = 2_000;
+
+/** What is about to be answered. */
+interface Outcome {
+  readonly status: number;
+  readonly outcome: string;
+  readonly reply: Reply | undefined;
+  readonly error: unknown;
+}
+
+/**
+ * Resolves to the reply once its record is durable.
+ *
+ * @throws KeyholeError what the caller is refused with, on record too; `audit_unavailable` where there is no record.
+ */
+export async function serveKnownCaller(
+  turn: Turn,
+  principal: Principal,
+  action: Action,
+  namespace: string,
+  deadline: CallerDeadline,
+): Promise<Reply> {
+  const findings = new Findings();
+  const outcome = await tried(async () => {
+    await takeTurn(turn, principal);
+    return carryOut(callerRequest(turn, { principal, action, namespace, deadline, findings }));
+  });
+  count(turn, findings);
+  const event = auditEvent(turn, principal, action, namespace, findings, outcome);
+  await new CallerDeadline(turn.clock, RECORD_DEADLINE_MS).run('audit_unavailable', () =>
+    turn.setup.parts.audit.append(event),
+  );
+  if (outcome.reply !== undefined) return outcome.reply;
+  throw outcome.error;
+}
+
+async function tried(work: () => Promise<Reply>): Promise<Outcome> {
+  try {
+    const reply = await work();
+    return { status: 200, outcome: reply.outcome, reply, error: undefined };
+  } catch (error) {
+    if (error instanceof CallerGone) return { status: 0, outcome: 'caller_gone', reply: undefined, error };
+    const { status, code } = errorResponse(error);
+    return { status, outcome: code, reply: undefined, error };
+  }
+}
+
+/** A caller beyond the rate waits a little; far beyond it, the request is refused. */
+async function takeTurn({ budgets, setup }: Turn, principal: Principal): Promise<void> {
+  const waitMs = budgets.takeRequest(principal, setup.parts.options.limits);
+  if (waitMs > 0) await pause(waitMs);
+}
+
+function carryOut(request: CallerRequest): Promise<Reply> {
+  switch (request.action) {
+    case 'decode':
+      return decode(request);
+    case 'encode':
+      return encode(request);
+    case 'download':
+      return download(request);
+  }
+}
+
+function callerRequest(
+  turn: Turn,
+  asked: Pick<CallerRequest, 'principal' | 'action' | 'namespace' | 'deadline' | 'findings'>,
+): CallerRequest {
+  const { authorizer, cipher, options, metrics } = turn.setup.parts;
+  return {
+    ...asked,
+    browser: turn.origin === 'allowed',
+    denied: options.denied,
+    cipher,
+    decide: async (action, namespace): Promise<Decision> => {
+      const decision = await asked.deadline.run('authz_unavailable', () =>
+        authorizer.decide(asked.principal, action, namespace, asked.deadline.signal),
+      );
+      metrics?.decisionAge(decision.ageMs);
+      return decision;
+    },
+    payloads: () => payloadsOf(turn, asked.principal),
+  };
+}
+
+async function payloadsOf(turn: Turn, principal: Principal): Promise<Payload[]> {
+  const { limits } = turn.setup.parts.options;
+  const body = await readBody(turn, limits.bodyBytes);
+  const payloads = readPayloads(body, limits.payloads);
+  turn.budgets.takePayloads(principal, payloads.length, limits);
+  return payloads;
+}
+
+function count({ setup }: Turn, { passed, refused }: Findings): void {
+  setup.parts.metrics?.payloads('passed', passed);
+  setup.parts.metrics?.payloads('refused', refused);
+}
+
+function auditEvent(
+  { exchange, setup }: Turn,
+  { subject, email, issuer, method }: Principal,
+  action: Action,
+  namespace: string,
+  findings: Findings,
+  { status, outcome }: Outcome,
+): AuditEvent {
+  const { bound, why, keys, payloads, digests } = findings.recorded();
+  const address = clientAddress(exchange.request, setup.trusted);
+  return {
+    requestId: exchange.requestId,
+    action,
+    status,
+    outcome,
+    who: { subject, email, issuer, method, address },
+    namespace: { claimed: namespace, bound },
+    why,
+    keys,
+    payloads,
+    digests,
+  };
+}

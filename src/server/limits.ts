@@ -1,0 +1,95 @@
+// What one codec server takes on at most: the defaults, and the bounds no configuration may pass.
+
+/** The limits of a server that can be configured (`limits` of the configuration). */
+export interface Limits {
+  /** Body of one request, in bytes, counted while it streams. Default is 8 MiB. */
+  readonly bodyBytes: number;
+  /** Payloads of one request. Default is 10000. */
+  readonly payloads: number;
+  /** Requests in flight. Default is 256. */
+  readonly concurrency: number;
+  /** Requests that wait, at most one second, until another one ends. Default is 512. */
+  readonly waiting: number;
+  /** Request line and headers of one request, in bytes. Default is 48 KiB. */
+  readonly headerBytes: number;
+  /** Open connections. Default is 1024. */
+  readonly connections: number;
+  /** Body bytes of all requests held at once. Default is 128 MiB. */
+  readonly heldBytes: number;
+  /** Requests a second of one caller, in the long run. Default is 100. */
+  readonly callerRequestsPerSecond: number;
+  /** Requests of one caller that may come at once. Default is 1000. */
+  readonly callerBurst: number;
+  /** Payloads a minute of one caller. Default is 100000. */
+  readonly callerPayloadsPerMinute: number;
+  /** Calls a second to key services, of the whole process. Default is 200. */
+  readonly keyCallsPerSecond: number;
+  /** How long a server that stops goes on accepting after it said "not ready". Default is 5. */
+  readonly shutdownDelaySeconds: number;
+}
+
+/** Default and bounds of one limit; all are whole numbers. */
+export interface LimitBounds {
+  readonly default: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Start-up refuses a limit outside of `least` and `most`. */
+export const LIMIT_BOUNDS: { readonly [K in keyof Limits]: LimitBounds } = {
+  bodyBytes: { default: 8 * MIB, least: KIB, most: 64 * MIB },
+  payloads: { default: 10_000, least: 1, most: 100_000 },
+  concurrency: { default: 256, least: 1, most: 4_096 },
+  waiting: { default: 512, least: 0, most: 65_536 },
+  headerBytes: { default: 48 * KIB, least: 4 * KIB, most: 256 * KIB },
+  connections: { default: 1_024, least: 1, most: 65_536 },
+  heldBytes: { default: 128 * MIB, least: MIB, most: 4_096 * MIB },
+  callerRequestsPerSecond: { default: 100, least: 1, most: 1_000_000 },
+  callerBurst: { default: 1_000, least: 1, most: 1_000_000 },
+  callerPayloadsPerMinute: { default: 100_000, least: 1, most: 1_000_000_000 },
+  keyCallsPerSecond: { default: 200, least: 1, most: 100_000 },
+  shutdownDelaySeconds: { default: 5, least: 0, most: 600 },
+};
+
+export const DEFAULT_LIMITS: Limits = {
+  bodyBytes: LIMIT_BOUNDS.bodyBytes.default,
+  payloads: LIMIT_BOUNDS.payloads.default,
+  concurrency: LIMIT_BOUNDS.concurrency.default,
+  waiting: LIMIT_BOUNDS.waiting.default,
+  headerBytes: LIMIT_BOUNDS.headerBytes.default,
+  connections: LIMIT_BOUNDS.connections.default,
+  heldBytes: LIMIT_BOUNDS.heldBytes.default,
+  callerRequestsPerSecond: LIMIT_BOUNDS.callerRequestsPerSecond.default,
+  callerBurst: LIMIT_BOUNDS.callerBurst.default,
+  callerPayloadsPerMinute: LIMIT_BOUNDS.callerPayloadsPerMinute.default,
+  keyCallsPerSecond: LIMIT_BOUNDS.keyCallsPerSecond.default,
+  shutdownDelaySeconds: LIMIT_BOUNDS.shutdownDelaySeconds.default,
+};
+
+/** Fixed limits of what one request may hold. */
+export const MAX_HEADERS = 100;
+export const MAX_JSON_DEPTH = 16;
+export const MAX_METADATA_ENTRIES = 64;
+export const MAX_METADATA_KEY_BYTES = 256;
+export const MAX_METADATA_VALUE_BYTES = 8 * KIB;
+export const MAX_DATA_BYTES = 4 * MIB;
+/** Distinct wrapped data keys of one request. */
+export const MAX_DATA_KEYS = 1_000;
+/** What someone who is not signed in may send to get a notice back. */
+export const MAX_STRANGER_BODY_BYTES = 256 * KIB;
+export const MAX_STRANGER_PAYLOADS = 64;
+
+/** Fixed times of one request, in milliseconds. */
+export const HEADERS_TIMEOUT_MS = 10_000;
+export const REQUEST_TIMEOUT_MS = 30_000;
+/** Longer than the idle time-out of the usual balancers (60 s), which then close first. */
+export const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+/** What the caller waits at most for the parts we ask: identity, roles, key service. */
+export const CALLER_DEADLINE_MS = 5_000;
+/** How long a request waits for its turn. */
+export const MAX_WAIT_MS = 1_000;
+/** How long a server that stops waits for what is in flight. */
+export const DRAIN_TIMEOUT_MS = 20_000;

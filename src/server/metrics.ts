@@ -1,0 +1,127 @@
+// What the codec server counts, and the page where Prometheus reads it.
+import type { Meter } from '@opentelemetry/api';
+import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Observer } from '../observer.js';
+import { Tally } from './tally.js';
+
+/** One request that was answered. */
+export interface RequestFigures {
+  /** `decode`, `encode`, `download`, `live`, `ready`, or `other`. */
+  readonly route: string;
+  readonly status: number;
+  /** `ok`, or the error code. */
+  readonly code: string;
+  readonly durationMs: number;
+}
+
+/** Counters of one process; each starts at 0. No label ever holds what a caller chose freely. */
+export interface Metrics {
+  /** For `PayloadCipher`, `DataKeys` and `KeyCalls`: payloads by format and outcome, key-service calls, cache. */
+  observer(): Observer;
+  request(figures: RequestFigures): void;
+  /** Payloads that came without a mark of ours, or that the policy kept closed. */
+  payloads(outcome: 'passed' | 'refused', count: number): void;
+  /** How old what a decision rested on was. */
+  decisionAge(ageMs: number): void;
+  /** Serves `GET /metrics` on a listener of its own; port 0 takes a free one. */
+  listen(address: { readonly host: string; readonly port: number }): Promise<{ url: string; port: number }>;
+  close(): Promise<void>;
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const AGES = [1, 5, 15, 30, 60, 120, 300, 900];
+
+export function createMetrics(): Metrics {
+  const exporter = new PrometheusExporter({ preventServerStart: true, withoutTargetInfo: true });
+  const provider = new MeterProvider({ readers: [exporter] });
+  const meter = provider.getMeter('temporal-keyhole');
+  let server: Server | undefined;
+  const payloads: PayloadTally = new Tally(meter, 'keyhole_payloads', 'payloads by format and outcome', [
+    'format',
+    'outcome',
+  ]);
+  return {
+    ...requestMetrics(meter),
+    observer: () => payloadObserver(meter, payloads),
+    payloads: (outcome, count) => {
+      if (count > 0) payloads.add(count, 'any', outcome);
+    },
+    listen: async ({ host, port }) => {
+      server = createServer((request, response) => {
+        if (request.method === 'GET' && request.url?.split('?')[0] === '/metrics') {
+          exporter.getMetricsRequestHandler(request, response);
+        } else response.writeHead(404).end();
+      });
+      server.listen(port, host);
+      await once(server, 'listening');
+      const bound = (server.address() as AddressInfo).port;
+      return { port: bound, url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}/metrics` };
+    },
+    close: async () => {
+      if (server?.listening === true) {
+        server.close();
+        server.closeAllConnections();
+      }
+      await provider.shutdown();
+    },
+  };
+}
+
+function requestMetrics(meter: Meter): Pick<Metrics, 'request' | 'decisionAge'> {
+  const requests = meter.createCounter('keyhole_requests', { description: 'requests answered' });
+  const duration = meter.createHistogram('keyhole_request_duration_seconds', {
+    description: 'from the request line to the end of the answer',
+    advice: { explicitBucketBoundaries: SECONDS },
+  });
+  const age = meter.createHistogram('keyhole_decision_age_seconds', {
+    description: 'age of what a decision rested on',
+    advice: { explicitBucketBoundaries: AGES },
+  });
+  return {
+    request: ({ route, status, code, durationMs }) => {
+      requests.add(1, { route, status: String(status), code });
+      duration.record(durationMs / 1000, { route });
+    },
+    decisionAge: (ageMs) => {
+      age.record(ageMs / 1000);
+    },
+  };
+}
+
+type PayloadTally = Tally<readonly ['format', 'outcome']>;
+
+function payloadObserver(meter: Meter, payloads: PayloadTally): Observer {
+  const calls = meter.createCounter('keyhole_key_calls', { description: 'calls to key services' });
+  const duration = meter.createHistogram('keyhole_key_call_duration_seconds', {
+    description: 'duration of a call to a key service',
+    advice: { explicitBucketBoundaries: SECONDS },
+  });
+  const cache = new Tally(meter, 'keyhole_key_cache', 'data keys looked up for opening', ['hit'] as const);
+  return (event) => {
+    switch (event.type) {
+      case 'sealed':
+      case 'opened':
+        payloads.add(1, event.format, event.type);
+        return;
+      case 'passed':
+        payloads.add(1, 'none', 'passed');
+        return;
+      case 'failed':
+        payloads.add(1, 'unknown', `${event.during}_${event.code}`);
+        return;
+      case 'key_call':
+        calls.add(1, { provider: event.provider, operation: event.operation, outcome: event.outcome });
+        duration.record(event.durationMs / 1000, { provider: event.provider, operation: event.operation });
+        return;
+      case 'key_cache':
+        cache.add(1, event.hit ? 'true' : 'false');
+        return;
+      case 'opened_foreign':
+        return;
+    }
+  };
+}

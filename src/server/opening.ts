@@ -1,0 +1,148 @@
+// Opens the payloads of one request, each judged by itself.
+import type { Payload } from '@temporalio/common';
+import { readMark, type Mark, type SealedMark } from '../codec/marks.js';
+import { isKeyholeError, isPassing, KeyholeError, type KeyholeErrorCode } from '../errors.js';
+import type { CallerRequest } from './caller-request.js';
+import { eachOf } from './each-of.js';
+import { MAX_DATA_KEYS } from './limits.js';
+
+/** What became of one payload; all but `opened` come back as they came. */
+export type Opened =
+  | { readonly kind: 'opened'; readonly payload: Payload }
+  | { readonly kind: 'passed' }
+  /** Its namespace's policy keeps it closed; what the policy says to the caller. */
+  | { readonly kind: 'refused'; readonly error: KeyholeError }
+  | { readonly kind: 'failed'; readonly error: KeyholeError };
+
+/** A payload's mark, or why it has none that can be read. */
+type Read = Mark | KeyholeError;
+
+const PASSED: Opened = { kind: 'passed' };
+
+/**
+ * A payload that names its namespace is judged on that one, whatever the request says; one that names none opens
+ * only with the keys of the requested namespace, which the caller may decode in.
+ *
+ * @throws KeyholeError for what will pass (`authz_unavailable`, the key service's), and for more than 1000 distinct
+ * data keys.
+ */
+export async function openPayloads(
+  request: CallerRequest,
+  payloads: readonly Payload[],
+): Promise<readonly Opened[]> {
+  const marks = readMarks(payloads);
+  assertFewDataKeys(marks);
+  const refusals = await judgeNamespaces(request, marks);
+  return eachOf(payloads, request.deadline, (payload, index) =>
+    openOne(request, payload, marks[index], refusals),
+  );
+}
+
+/** Payloads under one data key share their metadata, hence their mark. */
+function readMarks(payloads: readonly Payload[]): Read[] {
+  let metadata: Payload['metadata'];
+  let mark: Read | undefined;
+  return payloads.map((payload) => {
+    if (mark === undefined || payload.metadata !== metadata) {
+      metadata = payload.metadata;
+      mark = tryReadMark(payload);
+    }
+    return mark;
+  });
+}
+
+function tryReadMark(payload: Payload): Read {
+  try {
+    return readMark(payload);
+  } catch (error) {
+    if (isKeyholeError(error)) return error;
+    throw error;
+  }
+}
+
+function isSealed(mark: Read | undefined): mark is SealedMark {
+  return mark !== undefined && !isKeyholeError(mark) && mark.kind === 'sealed';
+}
+
+function assertFewDataKeys(marks: readonly Read[]): void {
+  const distinct = new Set<string>();
+  let last: Read | undefined;
+  for (const mark of marks) {
+    if (mark === last || !isSealed(mark)) continue;
+    last = mark;
+    const wrapped = Buffer.from(mark.wrappedKey).toString('latin1');
+    distinct.add(`${mark.namespace ?? ''} ${mark.keyId ?? ''} ${wrapped}`);
+  }
+  if (distinct.size <= MAX_DATA_KEYS) return;
+  throw new KeyholeError(
+    'payload_invalid',
+    `the payloads of one request have more than ${MAX_DATA_KEYS} data keys`,
+  );
+}
+
+/** Asks once for each other namespace that payloads are bound to; answers those that are refused. */
+async function judgeNamespaces(
+  request: CallerRequest,
+  marks: readonly Read[],
+): Promise<ReadonlyMap<string, KeyholeError>> {
+  const bound = new Set<string>();
+  for (const mark of marks) if (isSealed(mark) && mark.namespace !== null) bound.add(mark.namespace);
+  const refusals = new Map<string, KeyholeError>();
+  for (const namespace of bound) request.findings.boundTo(namespace);
+  bound.delete(request.namespace);
+  if (bound.size === 0) return refusals;
+  await Promise.all(
+    [...bound].map(async (namespace) => {
+      const decision = await request.decide('decode', namespace);
+      if (!decision.allowed) refusals.set(namespace, new KeyholeError(decision.code, decision.message));
+    }),
+  );
+  return refusals;
+}
+
+function openOne(
+  request: CallerRequest,
+  payload: Payload,
+  mark: Read | undefined,
+  refusals: ReadonlyMap<string, KeyholeError>,
+): Opened | Promise<Opened> {
+  if (mark === undefined || isKeyholeError(mark)) {
+    request.findings.ciphertext(payload);
+    return failed(mark ?? new KeyholeError('internal', 'a payload was lost'));
+  }
+  if (mark.kind === 'storage-reference') return PASSED;
+  if (mark.kind === 'none') return passOrRefuse(request);
+  request.findings.ciphertext(payload);
+  const namespace = mark.namespace ?? request.namespace;
+  const error = refusals.get(namespace);
+  if (error !== undefined) return { kind: 'refused', error };
+  try {
+    const opened = request.cipher.open(payload, mark, namespace);
+    return opened instanceof Promise ? opened.then(done, failed) : done(opened);
+  } catch (thrown) {
+    return failed(thrown);
+  }
+}
+
+function done(payload: Payload): Opened {
+  return { kind: 'opened', payload };
+}
+
+function passOrRefuse({ cipher, namespace }: CallerRequest): Opened {
+  if (cipher.passThrough(namespace) === 'allow') return PASSED;
+  const error = new KeyholeError('plaintext_refused', `a payload of namespace ${namespace} is not sealed`);
+  return { kind: 'failed', error };
+}
+
+/** What will pass fails the whole request: the caller should come again. */
+function failed(error: unknown): Opened {
+  if (!isKeyholeError(error) || isPassing(error.code)) throw error;
+  return { kind: 'failed', error };
+}
+
+/** The code that tells best why nothing opened. */
+export function failureCode(codes: readonly KeyholeErrorCode[]): KeyholeErrorCode {
+  const [first] = codes;
+  if (first !== undefined && codes.every((code) => code === first)) return first;
+  return 'not_opened';
+}

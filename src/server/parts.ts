@@ -1,0 +1,36 @@
+// What a codec server is put together from.
+import type { Logger } from 'pino';
+import type { AuditLog } from '../access/audit-log.js';
+import type { Authorizer } from '../access/policy.js';
+import type { Authenticator } from '../access/principal.js';
+import type { PayloadCipher } from '../codec/payload-cipher.js';
+import type { Metrics } from './metrics.js';
+import type { ServerOptions } from './options.js';
+
+export interface MonotonicClock {
+  /** Milliseconds that never go back. */
+  monotonic(): number;
+}
+
+export interface ServerClock extends MonotonicClock {
+  /** Milliseconds since the epoch. */
+  wall(): number;
+}
+
+/** The owner of these parts closes them, after the server. */
+export interface CodecServerParts {
+  readonly authenticator: Authenticator;
+  readonly authorizer: Authorizer;
+  readonly audit: AuditLog;
+  readonly cipher: PayloadCipher;
+  readonly options: ServerOptions;
+  readonly logger: Logger;
+  readonly metrics?: Metrics;
+  /** Default is the system's. */
+  readonly clock?: ServerClock;
+}
+
+export const systemClock: ServerClock = {
+  wall: () => Date.now(),
+  monotonic: () => performance.now(),
+};

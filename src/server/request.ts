@@ -1,0 +1,70 @@
+// Any request, from its headers to the one answer it gets.
+import { KeyholeError } from '../errors.js';
+import { answerCodecRequest, assertMethod, assertOrigin } from './codec-request.js';
+import { errorResponse, type ErrorResponse } from './error-response.js';
+import { loggedError } from './error-log.js';
+import { CallerGone } from './request-body.js';
+import { answerHealth } from './health.js';
+import { MAX_HEADERS } from './limits.js';
+import { assertNotRepeated, headerCount } from './request-headers.js';
+import type { Route } from './route.js';
+import type { Turn } from './turn.js';
+
+/** Never rejects: whatever goes wrong ends in an answer, or in the end of this one connection. */
+export async function answerRequest(turn: Turn, route: Route, ready: () => boolean): Promise<void> {
+  try {
+    await routed(turn, route, ready);
+  } catch (error) {
+    try {
+      refuse(turn, error);
+    } catch (second) {
+      turn.setup.parts.logger.error(
+        { requestId: turn.exchange.requestId, error: loggedError(second) },
+        'an answer failed; its connection was closed',
+      );
+      turn.exchange.destroy();
+    }
+  }
+}
+
+async function routed(turn: Turn, route: Route, ready: () => boolean): Promise<void> {
+  const { exchange, headers, origin, setup } = turn;
+  if (origin === 'allowed' && headers.origin !== undefined) {
+    exchange.headers.push(...setup.cors.headers(headers.origin));
+  }
+  if (headerCount(exchange.request) > MAX_HEADERS) {
+    exchange.closes = true;
+    exchange.answer(431, 'too_many_headers', undefined);
+    return;
+  }
+  assertNotRepeated(exchange.request);
+  switch (route.kind) {
+    case 'live':
+    case 'ready':
+      assertMethod(turn, ['GET', 'HEAD']);
+      answerHealth(exchange, route.kind === 'live' || ready());
+      return;
+    case 'codec':
+      await answerCodecRequest(turn, route);
+      return;
+    case 'unknown':
+      if (exchange.request.method !== 'OPTIONS') assertOrigin(turn);
+      throw new KeyholeError('not_found', 'nothing is here: POST to /decode, /encode or /download');
+  }
+}
+
+function refuse({ exchange, setup }: Turn, error: unknown): void {
+  if (error instanceof CallerGone) {
+    exchange.destroy();
+    return;
+  }
+  const response: ErrorResponse = errorResponse(error);
+  if (response.status >= 500) {
+    setup.parts.logger.warn(
+      { requestId: exchange.requestId, error: loggedError(error) },
+      'a request failed here',
+    );
+  }
+  if (exchange.answered) throw new Error('an answer had begun when the request failed', { cause: error });
+  exchange.refuse(response);
+}

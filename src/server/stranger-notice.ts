@@ -1,0 +1,35 @@
+// What a browser gets that nobody is signed in on, where refusals are shown in place of payloads.
+import { isKeyholeError, type KeyholeError } from '../errors.js';
+import type { Action } from '../access/policy.js';
+import type { Reply } from './caller-request.js';
+import { withNotices } from './decode.js';
+import { MAX_STRANGER_BODY_BYTES, MAX_STRANGER_PAYLOADS } from './limits.js';
+import { readPayloads } from './payload-json.js';
+import { CallerGone, readBody } from './request-body.js';
+import type { Turn } from './turn.js';
+
+/**
+ * A notice that says to sign in, to a page of an allowed origin whose token is missing or has expired; every other
+ * refusal stays what it is, and so does one of a body that is larger than a stranger may send.
+ *
+ * @throws KeyholeError the refusal; `CallerGone`.
+ */
+export async function strangerNotice(turn: Turn, action: Action, refusal: unknown): Promise<Reply> {
+  const { origin, headers, setup } = turn;
+  const shown = setup.parts.options.denied === 'notice' && action === 'decode' && origin === 'allowed';
+  if (!shown || !needsSignIn(refusal)) throw refusal;
+  try {
+    const body = await readBody(turn, MAX_STRANGER_BODY_BYTES);
+    const where = headers.origin ?? '';
+    const why = refusal.code === 'token_missing' ? 'you are not signed in' : 'your sign-in has expired';
+    const payloads = readPayloads(body, MAX_STRANGER_PAYLOADS);
+    return { outcome: refusal.code, payloads: withNotices(payloads, `${why}: sign in at ${where}`) };
+  } catch (error) {
+    if (error instanceof CallerGone) throw error;
+    throw refusal;
+  }
+}
+
+function needsSignIn(error: unknown): error is KeyholeError {
+  return isKeyholeError(error) && (error.code === 'token_missing' || error.code === 'token_expired');
+}

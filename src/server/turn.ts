@@ -1,0 +1,28 @@
+// What a request works with: the parts as they were when it came, and the server's shared accounts.
+import type { BlockList } from 'node:net';
+import type { Admission } from './admission.js';
+import type { CallerBudgets } from './caller-budgets.js';
+import type { Cors, OriginVerdict } from './cors.js';
+import type { Exchange } from './exchange.js';
+import type { CodecServerParts, ServerClock } from './parts.js';
+import type { RequestHeaders } from './request-headers.js';
+
+/** The parts, and what is made of their options; replaced as a whole by a reload. */
+export interface Setup {
+  readonly parts: CodecServerParts;
+  readonly cors: Cors;
+  readonly trusted: BlockList;
+}
+
+/** One request's turn. */
+export interface Turn {
+  readonly setup: Setup;
+  readonly exchange: Exchange;
+  readonly headers: RequestHeaders;
+  readonly origin: OriginVerdict;
+  readonly admission: Admission;
+  readonly budgets: CallerBudgets;
+  readonly clock: ServerClock;
+  /** Runs once the answer has left, or the connection is gone. */
+  readonly atEnd: (work: () => void) => void;
+}

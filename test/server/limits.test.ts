@@ -1,0 +1,248 @@
+// What one server takes on: places, waiting, bytes held, one caller's share, open connections.
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Principal } from '../../src/access/principal.js';
+import { isKeyholeError } from '../../src/errors.js';
+import { Admission } from '../../src/server/admission.js';
+import { CallerBudgets } from '../../src/server/caller-budgets.js';
+import { DEFAULT_LIMITS, LIMIT_BOUNDS, type Limits } from '../../src/server/limits.js';
+import {
+  bodyOf,
+  ORDERS,
+  plainPayload,
+  startServer,
+  TOKENS,
+  type Answer,
+  type RunningServer,
+} from './running-server.js';
+import { connectRaw, head, statusesOf } from './raw-connection.js';
+
+let running: RunningServer | undefined;
+
+afterEach(async () => {
+  vi.useRealTimers();
+  await running?.stop();
+  running = undefined;
+});
+
+async function start(limits: Partial<Limits>): Promise<RunningServer> {
+  running = await startServer({ limits });
+  return running;
+}
+
+const post = (server: RunningServer, body = '{}'): Promise<Answer> =>
+  server.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+
+const HEADERS = {
+  Host: 'localhost',
+  'Content-Type': 'application/json',
+  'X-Namespace': ORDERS,
+  Authorization: `Bearer ${TOKENS.admin}`,
+};
+
+function codeThrownBy(work: () => unknown): string | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return isKeyholeError(error) ? error.code : 'untyped';
+  }
+}
+
+test('every default is within its bounds', () => {
+  for (const [name, { least, most }] of Object.entries(LIMIT_BOUNDS)) {
+    const value = DEFAULT_LIMITS[name as keyof Limits];
+    expect(value).toBeGreaterThanOrEqual(least);
+    expect(value).toBeLessThanOrEqual(most);
+  }
+});
+
+describe('requests in flight', () => {
+  test('beyond the places wait for one, beyond the waiting are 503 with Retry-After: 1', async () => {
+    const server = await start({ concurrency: 2, waiting: 1 });
+    let open: (() => void) | undefined;
+    server.authorizer.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const first = [post(server), post(server)];
+    await expect.poll(() => server.authorizer.asked.length).toBe(2);
+    const waiting = post(server);
+    const refused = await Promise.race([waiting, post(server)]);
+    expect([refused.status, refused.code(), refused.headers['retry-after']]).toEqual([
+      503,
+      'overloaded',
+      '1',
+    ]);
+    expect(server.authorizer.asked).toHaveLength(2);
+    open?.();
+    const answers = await Promise.all([...first, waiting]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+  });
+
+  test('leave their place free, however they ended', async () => {
+    const server = await start({ concurrency: 1, waiting: 0 });
+    for (const [path, as] of [
+      ['/decode', 'admin'],
+      ['/decode', 'reader'],
+      ['/download', 'admin'],
+      ['/encode', undefined],
+    ] as const) {
+      await expect
+        .poll(async () => (await server.ask(path, { namespace: ORDERS, ...(as && { as }) })).status)
+        .not.toBe(503);
+    }
+    const gone = await connectRaw(server.port);
+    gone.send(head('/decode', { ...HEADERS, 'Content-Length': '10' }));
+    await expect.poll(() => server.authorizer.asked.length).toBeGreaterThan(3);
+    expect((await post(server)).status).toBe(503);
+    gone.end();
+    await expect.poll(async () => (await post(server)).status).toBe(200);
+  });
+
+  test('do not count what needs nothing: health, preflights, what is not found', async () => {
+    const server = await start({ concurrency: 1, waiting: 0 });
+    let open: (() => void) | undefined;
+    server.authorizer.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const inFlight = post(server);
+    await expect.poll(() => server.authorizer.asked.length).toBe(1);
+    expect((await server.ask('/health/ready', { method: 'GET' })).status).toBe(200);
+    expect((await server.ask('/decode', { method: 'OPTIONS' })).status).toBe(204);
+    expect((await server.ask('/nothing')).status).toBe(404);
+    open?.();
+    expect((await inFlight).status).toBe(200);
+  });
+
+  test('wait for a second at most', async () => {
+    vi.useFakeTimers();
+    const admission = new Admission();
+    const limits = { ...DEFAULT_LIMITS, concurrency: 1, waiting: 2 };
+    await admission.enter(limits);
+    const late = admission.enter(limits).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await late).toMatchObject({ code: 'overloaded' });
+    const next = admission.enter(limits);
+    admission.leave();
+    await next;
+    admission.leave();
+    await admission.enter(limits);
+  });
+});
+
+describe('body bytes held', () => {
+  test('by all requests together are bounded, and let go again', async () => {
+    const server = await start({ heldBytes: 1024 * 1024, bodyBytes: 1024 * 1024 });
+    const holder = await connectRaw(server.port);
+    holder.send(head('/decode', { ...HEADERS, 'Content-Length': '900000' }));
+    holder.send(' '.repeat(800_000));
+    const body = '{}'.padEnd(300_000);
+    await expect.poll(async () => (await post(server, body)).code()).toBe('overloaded');
+    holder.end();
+    await expect.poll(async () => (await post(server, body)).status).toBe(200);
+  });
+});
+
+describe('one caller', () => {
+  const who = (subject: string): Principal => ({
+    subject,
+    issuer: 'i',
+    email: undefined,
+    method: 'bearer',
+    expiresAtMs: 0,
+  });
+  const limits: Limits = {
+    ...DEFAULT_LIMITS,
+    callerBurst: 10,
+    callerRequestsPerSecond: 2,
+    callerPayloadsPerMinute: 60,
+  };
+  let nowMs = 0;
+  let budgets: CallerBudgets;
+
+  beforeEach(() => {
+    nowMs = 1_000;
+    budgets = new CallerBudgets({ monotonic: () => nowMs });
+  });
+
+  const take = (subject = 'a'): number | string | undefined => {
+    try {
+      return budgets.takeRequest(who(subject), limits);
+    } catch (error) {
+      return isKeyholeError(error) ? error.code : 'untyped';
+    }
+  };
+
+  test('may send a burst at once, waits up to a second beyond it, and is then refused', () => {
+    expect(Array.from({ length: 10 }, () => take())).toEqual(Array.from({ length: 10 }, () => 0));
+    expect([take(), take(), take()]).toEqual([500, 1_000, 'rate_limited']);
+    expect(take('b')).toBe(0);
+    nowMs += 1_000;
+    expect([take(), take(), take()]).toEqual([500, 1_000, 'rate_limited']);
+    nowMs += 60_000;
+    expect(take()).toBe(0);
+  });
+
+  test('may send so many payloads a minute, and is told how long to wait', () => {
+    budgets.takePayloads(who('a'), 60, limits);
+    expect(
+      codeThrownBy(() => {
+        budgets.takePayloads(who('a'), 1, limits);
+      }),
+    ).toBe('rate_limited');
+    budgets.takePayloads(who('b'), 60, limits);
+    nowMs += 10_000;
+    budgets.takePayloads(who('a'), 10, limits);
+    expect(
+      codeThrownBy(() => {
+        budgets.takePayloads(who('a'), 1, limits);
+      }),
+    ).toBe('rate_limited');
+  });
+
+  test('is forgotten once 10,000 others have come', () => {
+    for (let i = 0; i < 12; i += 1) take();
+    expect(take()).toBe('rate_limited');
+    for (let i = 0; i < 10_000; i += 1) take(`other ${i}`);
+    expect(take()).toBe(0);
+  });
+
+  test('beyond the rate is a 429 with Retry-After, on record; others are not held up', async () => {
+    const server = await start({ callerBurst: 1, callerRequestsPerSecond: 1, callerPayloadsPerMinute: 2 });
+    expect((await post(server)).status).toBe(200);
+    const answers = await Promise.all([post(server), post(server), post(server)]);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused[0]?.code()).toBe('rate_limited');
+    expect(Number(refused[0]?.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    expect(server.audit.events.filter(({ outcome }) => outcome === 'rate_limited')).toHaveLength(
+      refused.length,
+    );
+    expect((await server.ask('/encode', { as: 'writer', namespace: ORDERS })).status).toBe(200);
+  });
+
+  test('beyond the payloads is a 429 as well', async () => {
+    const server = await start({ callerPayloadsPerMinute: 2 });
+    const two = bodyOf(plainPayload('a'), plainPayload('b'));
+    expect((await post(server, two)).status).toBe(200);
+    expect((await post(server, two)).code()).toBe('rate_limited');
+  });
+});
+
+describe('open connections', () => {
+  test('at the cap, the one goes that has been longest without a request', async () => {
+    const server = await start({ connections: 3 });
+    const oldest = await connectRaw(server.port);
+    const busy = await connectRaw(server.port);
+    busy.send(head('/decode', { ...HEADERS, 'Content-Length': '10' }));
+    await expect.poll(() => server.authorizer.asked.length).toBe(1);
+    const used = await connectRaw(server.port);
+    used.send(head('/nothing', { ...HEADERS, 'Content-Length': '0' }));
+    await used.until((text) => text.endsWith('}}'));
+    expect((await server.ask('/health/live', { method: 'GET' })).status).toBe(200);
+    expect(await oldest.closed()).toBe('');
+    busy.send(`${' '.repeat(8)}{}`);
+    expect(statusesOf(await busy.until((text) => text.includes('"payloads"')))).toEqual([200]);
+    busy.end();
+    used.end();
+  });
+});

@@ -1,0 +1,64 @@
+// A bare TCP connection that sends exactly the bytes it is told and keeps what comes back.
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+export interface RawConnection {
+  readonly socket: Socket;
+  send(text: string | Uint8Array): void;
+  /** What has come so far. */
+  received(): string;
+  /** Resolves once `fits` what has come. */
+  until(fits: (received: string) => boolean): Promise<string>;
+  /** Resolves to all that came once the other side has closed. */
+  closed(): Promise<string>;
+  end(): void;
+}
+
+export async function connectRaw(port: number): Promise<RawConnection> {
+  const socket = connect(port, '127.0.0.1');
+  let received = '';
+  let ended = false;
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.toString('latin1');
+  });
+  socket.on('error', () => undefined);
+  socket.on('close', () => {
+    ended = true;
+  });
+  await once(socket, 'connect');
+  const until = async (fits: (text: string) => boolean): Promise<string> => {
+    while (!fits(received)) {
+      if (ended) throw new Error(`the connection was closed after: ${received}`);
+      await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+    }
+    return received;
+  };
+  return {
+    socket,
+    send: (text) => {
+      socket.write(text);
+    },
+    received: () => received,
+    until,
+    closed: async () => {
+      if (!ended) await once(socket, 'close');
+      return received;
+    },
+    end: () => {
+      socket.destroy();
+    },
+  };
+}
+
+/** The head of a POST; the caller adds a body or does not. */
+export function head(path: string, headers: Record<string, string | readonly string[]>): string {
+  const lines = Object.entries(headers).flatMap(([name, value]) =>
+    (typeof value === 'string' ? [value] : value).map((one) => `${name}: ${one}`),
+  );
+  return [`POST ${path} HTTP/1.1`, ...lines, '', ''].join('\r\n');
+}
+
+/** Statuses of the answers in what came back. */
+export function statusesOf(received: string): number[] {
+  return [...received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]));
+}
