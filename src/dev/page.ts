@@ -1,0 +1,86 @@
+// The look of the few pages that dev mode serves itself: plain HTML, no scripts, a strict content security policy.
+import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+
+/** Text that is HTML already. Made only by `html`. */
+export interface Html {
+  readonly html: string;
+}
+
+type Piece = Html | string | number | readonly Html[];
+
+/** Builds HTML; whatever is interpolated is escaped unless it was built by `html` itself. */
+export function html(strings: TemplateStringsArray, ...pieces: readonly Piece[]): Html {
+  const parts = strings.map(
+    (text, index) => text + (index < pieces.length ? pieceOf(pieces[index] ?? '') : ''),
+  );
+  return { html: parts.join('') };
+}
+
+function pieceOf(piece: Piece): string {
+  if (typeof piece === 'object') return 'html' in piece ? piece.html : piece.map((one) => one.html).join('');
+  return String(piece).replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --ink: #16181d; --soft: #5d6470; --line: #d9dce3; --paper: #fff; --ground: #f3f4f7; --mark: #3b4cca; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #eceef3; --soft: #9aa2b1; --line: #333945; --paper: #1b1f27; --ground: #12151b; --mark: #93a0ff; }
+}
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 2rem 1rem; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { width: min(34rem, 100%); background: var(--paper); border: 1px solid var(--line); border-radius: 14px; padding: 2rem; }
+h1 { margin: 0 0 .25rem; font-size: 1.35rem; }
+p { margin: 0 0 1.25rem; color: var(--soft); }
+p strong { color: var(--ink); }
+form { margin: 0; }
+button, a.button { display: block; width: 100%; margin: 0 0 .75rem; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 10px; background: transparent; color: var(--ink); font: inherit; text-align: left; text-decoration: none; cursor: pointer; }
+button:hover, a.button:hover, button:focus-visible, a.button:focus-visible { border-color: var(--mark); outline: none; box-shadow: 0 0 0 1px var(--mark); }
+button b, a.button b { display: block; }
+button span, a.button span { color: var(--soft); font-size: .9rem; }
+footer { margin-top: 1.25rem; color: var(--soft); font-size: .85rem; }
+code { font: .9em ui-monospace, monospace; }
+`;
+const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
+
+export interface PageOptions {
+  readonly title: string;
+  readonly body: Html;
+  /** Origins, beside the page's own, that its forms may lead to, redirects included. */
+  readonly formOrigins?: readonly string[];
+}
+
+/** The page's text. */
+export function pageOf(options: PageOptions): string {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width" />
+        <title>${options.title}</title>
+        <style>
+          ${{ html: STYLE }}
+        </style>
+      </head>
+      <body>
+        <main>${options.body}</main>
+      </body>
+    </html> `.html;
+}
+
+/** The headers that belong to it. */
+export function pageHeaders(options: PageOptions): Record<string, string> {
+  const targets = ["'self'", ...(options.formOrigins ?? [])].join(' ');
+  return {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'`,
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'same-origin', // with no-referrer, a form's Origin would be null
+    'cache-control': 'no-store',
+  };
+}
+
+/** Answers with a page. */
+export function sendPage(response: ServerResponse, status: number, options: PageOptions): void {
+  response.writeHead(status, pageHeaders(options)).end(pageOf(options));
+}

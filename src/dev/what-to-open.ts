@@ -1,0 +1,84 @@
+// What dev mode says once everything runs: what to open, as whom, and what they will see.
+import { NAMESPACES, ORDERS, PEOPLE, sightOf } from './people.js';
+import { SAMPLES } from './samples.js';
+import { linesOf } from './table.js';
+import type { Paint } from './terminal.js';
+
+export interface Opened {
+  /** Absent without a Temporal server. */
+  readonly temporal:
+    { readonly uiOrigin: string; readonly address: string; readonly cli: string } | undefined;
+  /** Origin of the codec server. */
+  readonly codec: string;
+  readonly files: DevFiles;
+  readonly width: number;
+}
+
+export interface DevFiles {
+  /** The authority to trust. */
+  readonly ca: string;
+  /** The access token of a person. */
+  readonly tokenOf: (email: string) => string;
+  /** A body for `/decode` with sealed payloads. */
+  readonly sealed: string;
+  readonly audit: string;
+}
+
+export function whatToOpen(opened: Opened, paint: Paint): string {
+  const { temporal, files } = opened;
+  const parts = [
+    ...(temporal === undefined
+      ? []
+      : [webUi(temporal.uiOrigin, opened.width, paint), cli(opened, temporal, paint)]),
+    curl(opened, paint),
+    `${paint('bold', 'The record')} of who asked for what\n\n  tail -f ${files.audit}`,
+    temporal === undefined
+      ? 'Ctrl-C ends everything.'
+      : 'Ctrl-C ends everything; nothing of it stays on this machine.',
+  ];
+  return parts.join('\n\n');
+}
+
+function webUi(origin: string, width: number, paint: Paint): string {
+  const people = [...PEOPLE.map(({ email }) => email), undefined];
+  const rows = people.flatMap((email) =>
+    NAMESPACES.map((namespace, index) => [
+      index === 0 ? (email ?? 'nobody') : '',
+      namespace,
+      sightOf(email, namespace),
+    ]),
+  );
+  const lines = linesOf({ header: ['AS', 'IN', 'YOU WILL SEE'], rows, width });
+  const workflows = SAMPLES.map(({ workflowId }) => workflowId).join(', ');
+  return [
+    `${paint('bold', 'Open')} ${paint('cyan', `${origin}/_keyhole`)} and sign in`,
+    '',
+    paint('dim', lines.header),
+    ...lines.rows.flat(),
+    '',
+    `  Each namespace has the workflows ${workflows}.`,
+  ].join('\n');
+}
+
+function cli({ codec, files }: Opened, temporal: NonNullable<Opened['temporal']>, paint: Paint): string {
+  return [
+    `${paint('bold', 'Or ask on the command line')}, here as alice`,
+    '',
+    `  SSL_CERT_FILE=${files.ca} ${temporal.cli} workflow show --address ${temporal.address} \\`,
+    `    --namespace ${ORDERS} --workflow-id ${SAMPLES[0]?.workflowId ?? ''} \\`,
+    `    --codec-endpoint '${codec}/{namespace}' --codec-auth "Bearer $(cat ${tokenFile(files)})"`,
+  ].join('\n');
+}
+
+function curl({ codec, files }: Opened, paint: Paint): string {
+  return [
+    `${paint('bold', 'Or ask the codec server itself')}; the other tokens lie beside alice’s`,
+    '',
+    `  curl --cacert ${files.ca} ${codec}/${ORDERS}/decode -H 'Content-Type: application/json' \\`,
+    `    -H "Authorization: Bearer $(cat ${tokenFile(files)})" --data @${files.sealed}`,
+  ].join('\n');
+}
+
+function tokenFile(files: DevFiles): string {
+  return files.tokenOf(PEOPLE[0]?.email ?? '');
+}
