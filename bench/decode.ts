@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -59,7 +59,7 @@ async function post(
     headers: { ...headers, 'Content-Length': body.length },
   });
   outgoing.end(body);
-  const [answer] = (await once(outgoing, 'response')) as [import('node:http').IncomingMessage];
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
   let bytes = 0;
   for await (const chunk of answer) bytes += (chunk as Buffer).length;
   if (answer.statusCode !== 200) throw new Error(`${url} answered ${answer.statusCode ?? 0}`);
