@@ -13,7 +13,7 @@ const NONE: Mark = { kind: 'none' };
 const STORAGE_REFERENCE: Mark = { kind: 'storage-reference' };
 
 /**
- * Reads a payload's mark. `binary/encrypted` always claims a format; so does any key of ours.
+ * Reads a payload's mark. `binary/encrypted` always claims a format; so does `encryption-format`.
  *
  * @throws KeyholeError `payload_invalid` (it claims a format and does not keep to it, or claims two),
  * `format_not_enabled` (a format that no reader here knows).

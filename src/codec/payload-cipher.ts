@@ -9,7 +9,9 @@ import { KEYHOLE_V1, KEYHOLE_V1_AAD, writeEnvelope } from './envelope.js';
 import { writeEncryptionJwt } from './formats/encryption-jwt.js';
 import { readMark, type SealedMark } from './marks.js';
 import { readPayload, writePayload } from './payload-proto.js';
-import { open, seal } from './seal.js';
+import { assertSealedLength, open, seal } from './seal.js';
+
+const EMPTY = new Uint8Array(0);
 
 export interface PayloadCipherOptions {
   readonly keyring: Keyring;
@@ -54,6 +56,7 @@ export class PayloadCipher {
   open(payload: Payload, mark: SealedMark, namespace: string): Payload | Promise<Payload> {
     return this.#reported('open', namespace, () => {
       this.#assertOpens(mark, namespace);
+      assertSealedLength(payload.data ?? EMPTY); // before a key service is asked
       const key = this.#dataKeys.opening({
         namespace,
         bound: mark.namespace !== null,
@@ -72,6 +75,7 @@ export class PayloadCipher {
     try {
       const mark = readMark(payload);
       if (mark.kind !== 'sealed' || mark.namespace !== namespace) return false;
+      assertSealedLength(payload.data ?? EMPTY);
       const { keyId } = mark;
       return (
         keyId !== null &&
@@ -114,7 +118,7 @@ export class PayloadCipher {
 
   #openUnder(key: OpeningKey, payload: Payload, mark: SealedMark, namespace: string): Payload {
     const associatedData = mark.format === KEYHOLE_V1 ? KEYHOLE_V1_AAD : undefined;
-    const plaintext = open(key.sealingKey, payload.data ?? new Uint8Array(0), associatedData);
+    const plaintext = open(key.sealingKey, payload.data ?? EMPTY, associatedData);
     const opened = readPayload(plaintext);
     this.#observer?.({ type: 'opened', namespace, format: mark.format, bytes: plaintext.length });
     return opened;

@@ -9,6 +9,12 @@ export const TAG_BYTES = 16;
 const ALGORITHM = 'aes-256-gcm';
 const OPTIONS = { authTagLength: TAG_BYTES };
 
+/** @throws KeyholeError `payload_invalid` for what is too short to hold a nonce and a tag. */
+export function assertSealedLength(data: Uint8Array): void {
+  if (data.length >= NONCE_BYTES + TAG_BYTES) return;
+  throw new KeyholeError('payload_invalid', `a sealed payload has at least ${NONCE_BYTES + TAG_BYTES} bytes`);
+}
+
 /** nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes). */
 export function seal(
   key: KeyObject,
@@ -29,12 +35,7 @@ export function seal(
  * @throws KeyholeError `payload_invalid` (too short), `not_opened` (another key, or changed).
  */
 export function open(key: KeyObject, data: Uint8Array, associatedData: Uint8Array | undefined): Uint8Array {
-  if (data.length < NONCE_BYTES + TAG_BYTES) {
-    throw new KeyholeError(
-      'payload_invalid',
-      `a sealed payload has at least ${NONCE_BYTES + TAG_BYTES} bytes`,
-    );
-  }
+  assertSealedLength(data);
   const decipher = createDecipheriv(ALGORITHM, key, data.subarray(0, NONCE_BYTES), OPTIONS);
   if (associatedData !== undefined) decipher.setAAD(associatedData);
   decipher.setAuthTag(data.subarray(data.length - TAG_BYTES));

@@ -58,11 +58,18 @@ export interface OpeningKey extends DerivedKey {
 export const MAX_MESSAGES = 2 ** 20;
 export const MAX_BYTES = 16 * 2 ** 30;
 
+/** What a payload's metadata can record (docs/format.md, "The payload"). */
+const KEY_ID = /^[\x20-\x7e]{1,512}$/;
+
 const MAX_AGE_CAP_MS = 24 * 3_600_000;
 /** A machine that was suspended or cloned may repeat nonces: then its clocks disagree. */
 const MAX_DRIFT_MS = 5_000;
 /** Live keys kept; beyond it the one that was made first is dropped. */
 const MAX_LIVE = 10_000;
+/** A successor that could not be made is tried for again after this long. */
+const REFRESH_EVERY_MS = 5_000;
+/** Fresh keys asked for one payload; more would only be needed where keys are too old before they arrive. */
+const MAX_FRESH = 3;
 
 /** A moment on both clocks. */
 interface Moment {
@@ -72,8 +79,12 @@ interface Moment {
 
 interface LiveKey extends SealingKey {
   readonly made: Moment;
+  /** How often keys had been rotated when it was asked for. */
+  readonly generation: number;
   messages: number;
   bytes: number;
+  /** When its successor was last asked for, in monotonic milliseconds. */
+  refreshedMs: number;
 }
 
 export const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
@@ -107,12 +118,13 @@ export class DataKeys {
    * The key that seals the next payload of a namespace. One message and `bytes` are taken from its limits before
    * it is handed out, so concurrent writers never pass them. Synchronous while the live key is good.
    *
-   * @throws KeyholeError `key_not_configured`, or what the key service says.
+   * @throws KeyholeError `key_not_configured`, `format_not_enabled` (a format that binds no namespace, under a key
+   * that serves several), or what the key service says.
    */
   live(namespace: string, bytes: number): SealingKey | Promise<SealingKey> {
     const key = this.#live.get(namespace);
-    if (key === undefined || !this.#take(key, bytes)) return this.#liveLater(namespace, bytes);
-    if (this.#ageMs(key.made) > this.#maxAgeMs / 2) this.#refreshAhead(namespace);
+    if (key === undefined || !this.#take(key, namespace, bytes)) return this.#liveLater(namespace, bytes);
+    if (this.#ageMs(key.made) > this.#maxAgeMs / 2) this.#refreshAhead(namespace, key);
     return key;
   }
 
@@ -146,17 +158,23 @@ export class DataKeys {
   }
 
   async #liveLater(namespace: string, bytes: number): Promise<SealingKey> {
-    for (;;) {
+    for (let fresh = 0; fresh < MAX_FRESH; fresh++) {
       const key = await this.#makeOnce(namespace);
-      if (this.#take(key, bytes)) return key;
+      if (this.#take(key, namespace, bytes)) return key;
       if (this.#live.get(namespace) === key) this.#live.delete(namespace);
     }
+    throw new KeyholeError(
+      'key_unavailable',
+      `each data key of namespace ${namespace} was too old when it came`,
+    );
   }
 
-  /** False once the key is too old, used up, or the machine was suspended since it was made. */
-  #take(key: LiveKey, bytes: number): boolean {
+  /** False once the key was rotated out, is too old, used up, or the machine was suspended since it was made. */
+  #take(key: LiveKey, namespace: string, bytes: number): boolean {
     if (bytes > MAX_BYTES)
       throw new KeyholeError('seal_failed', 'a payload is larger than a data key may seal');
+    if (key.commitment === undefined) this.#keyring.assertServesOnly(key.keyId, namespace);
+    if (key.generation !== this.#generation) return false;
     if (this.#driftMs(key.made) > MAX_DRIFT_MS || this.#ageMs(key.made) >= this.#maxAgeMs) return false;
     if (key.messages >= MAX_MESSAGES || key.bytes + bytes > MAX_BYTES) return false;
     key.messages += 1;
@@ -178,18 +196,19 @@ export class DataKeys {
   }
 
   /** At half its age a key's successor is made in the background: a short outage of the key service goes unseen. */
-  #refreshAhead(namespace: string): void {
-    if (this.#making.has(namespace)) return;
+  #refreshAhead(namespace: string, key: LiveKey): void {
+    const nowMs = this.#clock.monotonic();
+    if (this.#making.has(namespace) || nowMs - key.refreshedMs < REFRESH_EVERY_MS) return;
+    key.refreshedMs = nowMs;
     this.#makeOnce(namespace).catch(() => undefined); // the live key goes on; key-calls has reported it
   }
 
   #makeOnce(namespace: string): Promise<LiveKey> {
     const making = this.#making.get(namespace);
     if (making !== undefined) return making;
-    const generation = this.#generation;
     const made = this.#make(namespace)
       .then((key) => {
-        if (generation === this.#generation) this.#keepLive(namespace, key);
+        if (key.generation === this.#generation) keepBounded(this.#live, namespace, key, MAX_LIVE);
         return key;
       })
       .finally(() => {
@@ -199,38 +218,31 @@ export class DataKeys {
     return made;
   }
 
-  #keepLive(namespace: string, key: LiveKey): void {
-    const [oldest] = this.#live.keys();
-    if (this.#live.size >= MAX_LIVE && oldest !== undefined) this.#live.delete(oldest);
-    this.#live.set(namespace, key);
-  }
-
   async #make(namespace: string): Promise<LiveKey> {
     const { wrap, write } = this.#keyring.forNamespace(namespace);
     const bound = write === 'keyhole/v1';
     const refusalKey = `generate ${wrap.provider} ${wrap.name} ${namespace}`;
     const made = this.#now();
-    const generated = await this.#calls.run(
+    const generation = this.#generation;
+    const { keyId, wrapped, plaintext } = await this.#calls.run(
       'generate',
       wrap,
       bound ? namespace : null,
       refusalKey,
-      async (context) => checkGenerated(await wrap.generateDataKey(context), wrap),
+      async (context) => checkGenerated(await wrap.generateDataKey(context), wrap, context.signal),
     );
-    this.#keyring.noteUse(generated.keyId, namespace);
-    if (!bound) this.#keyring.assertServesOnly(generated.keyId, namespace);
-    const derived = bound
-      ? deriveBoundKey(generated.plaintext, namespace, generated.keyId)
-      : bareKey(generated.plaintext);
-    generated.plaintext.fill(0);
+    this.#keyring.noteUse(keyId, namespace);
+    const derived = deriveAndZero(plaintext, bound, namespace, keyId);
     return {
       ...derived,
       format: write,
-      keyId: generated.keyId,
-      wrapped: generated.wrapped,
+      keyId,
+      wrapped,
       made,
+      generation,
       messages: 0,
       bytes: 0,
+      refreshedMs: made.monotonicMs,
     };
   }
 
@@ -255,7 +267,8 @@ export class DataKeys {
     const startedAt = this.#now();
     const opened = this.#unwrap(cacheKey, reference)
       .then((key) => {
-        if (generation === this.#generation) this.#keepOpened(cacheKey, key, startedAt);
+        if (generation === this.#generation)
+          keepBounded(this.#opened, cacheKey, { key, opened: startedAt }, this.#cacheEntries);
         return key;
       })
       .finally(() => {
@@ -263,12 +276,6 @@ export class DataKeys {
       });
     this.#opening.set(cacheKey, opened);
     return opened;
-  }
-
-  #keepOpened(cacheKey: string, key: OpeningKey, opened: Moment): void {
-    const [oldest] = this.#opened.keys();
-    if (this.#opened.size >= this.#cacheEntries && oldest !== undefined) this.#opened.delete(oldest);
-    this.#opened.set(cacheKey, { key, opened });
   }
 
   /** With the one key that is configured under this id; where only services can tell, with each that may hold it. */
@@ -284,13 +291,10 @@ export class DataKeys {
           key,
           bound ? namespace : null,
           refusalKey,
-          async (context) => checkUnwrapped(await key.unwrap(wrapped, keyId, context), key),
+          async (context) => checkUnwrapped(await key.unwrap(wrapped, keyId, context), key, context.signal),
         );
         this.#keyring.noteUse(opened.keyId, namespace);
-        const derived = bound
-          ? deriveBoundKey(opened.plaintext, namespace, keyId ?? opened.keyId)
-          : bareKey(opened.plaintext);
-        opened.plaintext.fill(0);
+        const derived = deriveAndZero(opened.plaintext, bound, namespace, keyId ?? opened.keyId);
         return { ...derived, keyId: opened.keyId, name: key.name };
       } catch (error) {
         if (!isKeyholeError(error) || error.code !== 'key_wrong') throw error;
@@ -318,24 +322,40 @@ function cacheKeyOf({ namespace, bound, keyId, wrapped }: DataKeyReference): str
   return `${bound ? 'bound' : 'unbound'} ${namespace} ${digest} ${keyId ?? ''}`;
 }
 
-function checkGenerated(generated: GeneratedDataKey, key: WrappingKey): GeneratedDataKey {
-  checkUnwrapped(generated, key);
-  const idBytes = Buffer.byteLength(generated.keyId);
-  if (idBytes < 1 || idBytes > 512)
-    throw badAnswer(key, 'an id of the wrapping key that is not 1 to 512 bytes long');
-  if (generated.wrapped.length < 1 || generated.wrapped.length > 8192) {
-    throw badAnswer(key, 'a wrapped data key that is not 1 to 8192 bytes long');
-  }
-  return generated;
+/** Replaces what is kept under `name`; beyond `most` entries the one that came first goes. */
+function keepBounded<T>(kept: Map<string, T>, name: string, value: T, most: number): void {
+  kept.delete(name);
+  const [oldest] = kept.keys();
+  if (kept.size >= most && oldest !== undefined) kept.delete(oldest);
+  kept.set(name, value);
 }
 
-function checkUnwrapped<T extends UnwrappedDataKey>(answer: T, key: WrappingKey): T {
-  if (answer.plaintext.length === DATA_KEY_BYTES) return answer;
-  answer.plaintext.fill(0);
-  throw badAnswer(key, `a data key that is not ${DATA_KEY_BYTES} bytes long`);
+/** The last use of the data key's own bytes. */
+function deriveAndZero(plaintext: Uint8Array, bound: boolean, namespace: string, keyId: string): DerivedKey {
+  const derived = bound ? deriveBoundKey(plaintext, namespace, keyId) : bareKey(plaintext);
+  plaintext.fill(0);
+  return derived;
 }
 
-function badAnswer(key: WrappingKey, what: string): KeyholeError {
+function checkGenerated(answer: GeneratedDataKey, key: WrappingKey, signal: AbortSignal): GeneratedDataKey {
+  checkUnwrapped(answer, key, signal);
+  if (!KEY_ID.test(answer.keyId))
+    throw badAnswer(answer, key, 'an id of the wrapping key that is not 1 to 512 printable bytes long');
+  if (answer.wrapped.length < 1 || answer.wrapped.length > 8192)
+    throw badAnswer(answer, key, 'a wrapped data key that is not 1 to 8192 bytes long');
+  return answer;
+}
+
+function checkUnwrapped<T extends UnwrappedDataKey>(answer: T, key: WrappingKey, signal: AbortSignal): T {
+  if (answer.plaintext.length !== DATA_KEY_BYTES)
+    throw badAnswer(answer, key, `a data key that is not ${DATA_KEY_BYTES} bytes long`);
+  if (signal.aborted) throw badAnswer(answer, key, 'too late');
+  return answer;
+}
+
+/** Nobody will use the data key that came with it. */
+function badAnswer({ plaintext }: UnwrappedDataKey, key: WrappingKey, what: string): KeyholeError {
+  plaintext.fill(0);
   return new KeyholeError(
     'key_answer_invalid',
     `the key service answered ${what} for ${key.provider} key ${key.name}`,

@@ -63,8 +63,8 @@ export class KeyCalls {
     const refusal = this.#refusals.get(refusalKey);
     if (refusal !== undefined && refusal.untilMs > this.#now()) throw refusal.error;
     try {
-      return await this.#withDeadline(key, (signal) =>
-        this.#try(kind, key, () => operation({ namespace, signal }), signal),
+      return await this.#withDeadline(key, (signal, late) =>
+        this.#try(kind, key, () => Promise.race([operation({ namespace, signal }), late]), signal),
       );
     } catch (error) {
       if (isKeyholeError(error) && !isPassing(error.code)) this.#remember(refusalKey, error);
@@ -77,8 +77,14 @@ export class KeyCalls {
     this.#refusals.clear();
   }
 
-  /** A race, since not every SDK can abort. */
-  async #withDeadline<T>(key: WrappingKey, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /**
+   * A race, since not every SDK can abort: what still hangs then neither holds its place among the calls in flight
+   * nor goes unreported.
+   */
+  async #withDeadline<T>(
+    key: WrappingKey,
+    work: (signal: AbortSignal, late: Promise<never>) => Promise<T>,
+  ): Promise<T> {
     const abort = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -93,7 +99,7 @@ export class KeyCalls {
       }, this.#deadlineMs);
     });
     try {
-      return await Promise.race([work(abort.signal), late]);
+      return await Promise.race([work(abort.signal, late), late]);
     } finally {
       clearTimeout(timer);
     }

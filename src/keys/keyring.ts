@@ -81,11 +81,15 @@ export class Keyring {
     return keys;
   }
 
-  /** Records which namespace a wrapping key was used in, by the id its service resolved it to. */
+  /**
+   * Records which namespace a wrapping key was used in, by the id its service resolved it to. A key that finds no
+   * room in the record counts as shared.
+   */
   noteUse(keyId: string, namespace: string): void {
     const known = this.#servedBy.get(keyId);
-    if (known === undefined && this.#servedBy.size < MAX_RESOLVED) this.#servedBy.set(keyId, namespace);
-    else if (known !== namespace) this.#servedBy.set(keyId, SEVERAL);
+    if (known === namespace) return;
+    if (known !== undefined) this.#servedBy.set(keyId, SEVERAL);
+    else if (this.#servedBy.size < MAX_RESOLVED) this.#servedBy.set(keyId, namespace);
   }
 
   /**

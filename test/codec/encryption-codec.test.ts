@@ -76,6 +76,15 @@ describe('sealing', () => {
     expect(Buffer.compare(a?.data ?? Buffer.alloc(0), b?.data ?? Buffer.alloc(0))).not.toBe(0);
   });
 
+  test('leaves alone what is sealed for this namespace already, and seals what only looks so', async () => {
+    const own = await sealed();
+    expect(await codec.encode([own])).toEqual([own]);
+    const hollow = changed(own, 'data', Buffer.from(SECRET_TEXT.slice(0, 27)));
+    const [again] = await codec.encode([hollow]);
+    expect(again).not.toEqual(hollow);
+    expect((await codec.decode([again ?? {}])).map(contentOf)).toEqual([contentOf(hollow)]);
+  });
+
   test('an empty list needs no key', async () => {
     expect(await codec.encode([])).toEqual([]);
     expect(await codec.decode([])).toEqual([]);
@@ -187,6 +196,16 @@ describe('opening', () => {
     );
     await expect(codec.decode([stranger])).rejects.toMatchObject({ code: 'key_not_configured' });
     expect(key.calls).toEqual([]);
+  });
+
+  test('what is too short to be sealed costs no key-service call', async () => {
+    const payload = await sealed();
+    const fresh = new EncryptionCodec({ keys: key, namespace: NAMESPACE });
+    const before = key.calls.length;
+    await expect(fresh.decode([changed(payload, 'data', Buffer.alloc(27))])).rejects.toMatchObject({
+      code: 'payload_invalid',
+    });
+    expect(key.calls).toHaveLength(before);
   });
 
   test('encryption-jwt opens only where it is enabled', async () => {

@@ -44,6 +44,15 @@ beforeEach(() => {
 const generated = (): number => key.calls.filter(({ operation }) => operation === 'generate').length;
 const unwrapped = (): number => key.calls.filter(({ operation }) => operation === 'unwrap').length;
 
+/** A key service whose every answer takes a quarter of an hour. */
+function ageing(generate: FakeWrappingKey['generateDataKey']): FakeWrappingKey['generateDataKey'] {
+  return async (context) => {
+    const answer = await generate(context);
+    clock.pass(15 * MINUTE_MS);
+    return answer;
+  };
+}
+
 function referenceTo({ keyId, wrapped, commitment }: SealingKey): DataKeyReference {
   return { namespace: NAMESPACE, bound: true, keyId, wrapped, commitment: commitment ?? null };
 }
@@ -105,14 +114,83 @@ describe('the live key of a namespace', () => {
     expect(await dataKeys.live(NAMESPACE, 1)).not.toBe(first);
   });
 
-  test('dies by rotate(), one in the making included', async () => {
-    const making = dataKeys.live(NAMESPACE, 1);
+  test('dies by rotate()', async () => {
+    const first = await dataKeys.live(NAMESPACE, 1);
     dataKeys.rotate();
-    const first = await making;
-    const second = await dataKeys.live(NAMESPACE, 1);
+    expect(await dataKeys.live(NAMESPACE, 1)).not.toBe(first);
+  });
+
+  test('that was in the making when rotate() was called seals nothing', async () => {
+    const waiting = dataKeys.live(NAMESPACE, 1);
+    await expect.poll(generated).toBe(1);
     dataKeys.rotate();
-    const third = await dataKeys.live(NAMESPACE, 1);
-    expect(new Set([first, second, third]).size).toBe(3);
+    const key = await waiting;
+    expect(generated()).toBe(2);
+    expect(dataKeys.live(NAMESPACE, 1)).toBe(key);
+  });
+
+  test('whose successor cannot be made asks for it every five seconds, not with every payload', async () => {
+    await dataKeys.live(NAMESPACE, 1);
+    clock.pass(8 * MINUTE_MS);
+    key.failure = new KeyholeError('key_throttled', 'an outage', { retryAfterMs: 30_000 });
+    const sealMany = async (): Promise<void> => {
+      for (let payload = 0; payload < 100; payload++) {
+        await dataKeys.live(NAMESPACE, 1);
+        await new Promise(setImmediate);
+      }
+    };
+    await sealMany();
+    expect(generated()).toBe(2);
+    clock.pass(5_000);
+    await sealMany();
+    expect(generated()).toBe(3);
+  });
+
+  test('that is too old before it arrives is given up after three, not asked for for ever', async () => {
+    key.generateDataKey = ageing(key.generateDataKey.bind(key));
+    await expect(dataKeys.live(NAMESPACE, 1)).rejects.toMatchObject({ code: 'key_unavailable' });
+    expect(generated()).toBe(3);
+  });
+
+  test('of a format that binds no namespace seals no more once its wrapping key serves two', async () => {
+    const shared = new Keyring([
+      { namespaces: [NAMESPACE], wrap: () => key, sharesKey: true, write: 'encryption-jwt' },
+      { namespaces: ['billing.a1b2c'], wrap: () => key, sharesKey: true },
+    ]);
+    dataKeys = new DataKeys({ keyring: shared, calls: new KeyCalls(), clock });
+    await dataKeys.live(NAMESPACE, 1);
+    await dataKeys.live('billing.a1b2c', 1);
+    expect(() => dataKeys.live(NAMESPACE, 1)).toThrow(
+      expect.objectContaining({ code: 'format_not_enabled' }),
+    );
+  });
+
+  test.each([
+    ['derived from', 'id', 32],
+    ['refused for its length', 'id', 33],
+    ['refused for a key id that no payload can record', 'a\nb', 32],
+  ])('has its own bytes zeroed once it was %s', async (_, keyId, bytes) => {
+    const plaintext = Buffer.alloc(bytes, 7);
+    key.generateDataKey = () => Promise.resolve({ keyId, plaintext, wrapped: Buffer.from('w') });
+    await Promise.allSettled([dataKeys.live(NAMESPACE, 1)]);
+    expect(plaintext.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('that comes after the deadline has its bytes zeroed', async () => {
+    const plaintext = Buffer.alloc(32, 7);
+    const calls = new KeyCalls({ deadlineMs: 5 });
+    const keyring = new Keyring([{ namespaces: ['*'], wrap: () => key, sharesKey: false }]);
+    dataKeys = new DataKeys({ keyring, calls, clock });
+    let answer: () => void = () => undefined;
+    key.generateDataKey = () =>
+      new Promise((resolve) => {
+        answer = () => {
+          resolve({ keyId: 'id', plaintext, wrapped: Buffer.from('w') });
+        };
+      });
+    await expect(dataKeys.live(NAMESPACE, 1)).rejects.toMatchObject({ code: 'key_unavailable' });
+    answer();
+    await expect.poll(() => plaintext.every((byte) => byte === 0)).toBe(true);
   });
 });
 

@@ -41,6 +41,14 @@ describe('a key-service call', () => {
     expect(aborted?.aborted).toBe(true);
   });
 
+  test('that hangs gives back its place at the deadline, and is reported', async () => {
+    const events: KeyholeEvent[] = [];
+    const calls = new KeyCalls({ deadlineMs: 20, concurrency: 1, observer: (event) => events.push(event) });
+    await expect(run(calls, () => new Promise<never>(() => undefined))).rejects.toThrow('in time');
+    expect(events).toMatchObject([{ type: 'key_call', outcome: 'key_unavailable' }]);
+    expect(await run(calls, () => Promise.resolve('answer'))).toBe('answer');
+  });
+
   test('that fails in passing is tried three times', async () => {
     const flaky = counting(unavailable, unavailable, 'answer');
     expect(await run(new KeyCalls(), flaky.operation)).toBe('answer');

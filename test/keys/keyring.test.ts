@@ -59,6 +59,18 @@ describe('the keyring', () => {
     expect(() => new Keyring(entries)).toThrow(TypeError);
   });
 
+  test('counts a key as shared where its record of them is full, and keeps no more of them', () => {
+    const full = new Keyring([entry(['*'])]);
+    for (let key = 0; key < 10_000; key++) full.noteUse(`key-${key}`, 'a');
+    full.noteUse('one-more', 'a');
+    expect(() => {
+      full.assertServesOnly('key-9999', 'a');
+    }).not.toThrow();
+    expect(() => {
+      full.assertServesOnly('one-more', 'a');
+    }).toThrow(expect.objectContaining({ code: 'format_not_enabled' }));
+  });
+
   test('can be made with an unbound format where each namespace has its own key', () => {
     const own = new Keyring([entry(['*'], { reads: ['encryption-jwt'], sharesKey: false })]);
     expect(own.forNamespace('a').reads).toEqual(new Set(['encryption-jwt']));

@@ -54,7 +54,7 @@ class AwsKmsWrappingKey implements WrappingKey {
   }
 
   holds(keyId: string): 'yes' | 'maybe' | 'no' {
-    if (!KEY_ARN.test(keyId)) return 'no';
+    if (!isKeyArn(keyId)) return 'no';
     if (this.name.startsWith('alias/') || this.name.includes(':alias/')) return 'maybe';
     if (this.name.startsWith('arn:')) return sameKey(this.name, keyId) ? 'yes' : 'no';
     return keyId.endsWith(`:key/${this.name}`) ? 'yes' : 'no';
@@ -65,12 +65,8 @@ class AwsKmsWrappingKey implements WrappingKey {
     const { KeyId, Plaintext, CiphertextBlob } = await this.#asked(
       this.#client.generateDataKey(input, { abortSignal: signal }),
     );
-    if (
-      KeyId === undefined ||
-      Plaintext === undefined ||
-      CiphertextBlob === undefined ||
-      !KEY_ARN.test(KeyId)
-    ) {
+    if (!isKeyArn(KeyId) || Plaintext === undefined || CiphertextBlob === undefined) {
+      Plaintext?.fill(0);
       throw new KeyholeError(
         'key_answer_invalid',
         `AWS KMS answered GenerateDataKey for ${this.name} without a key ARN or data key`,
@@ -87,10 +83,11 @@ class AwsKmsWrappingKey implements WrappingKey {
   ): Promise<UnwrappedDataKey> {
     const input = { KeyId: this.name, CiphertextBlob: wrapped, ...encryptionContext(namespace) };
     const { KeyId, Plaintext } = await this.#asked(this.#client.decrypt(input, { abortSignal: signal }));
-    if (KeyId === undefined || Plaintext === undefined) {
+    if (!isKeyArn(KeyId) || Plaintext === undefined) {
+      Plaintext?.fill(0);
       throw new KeyholeError(
         'key_answer_invalid',
-        `AWS KMS answered Decrypt for ${this.name} without a key id or data key`,
+        `AWS KMS answered Decrypt for ${this.name} without a key ARN or data key`,
       );
     }
     if (keyId !== null && !sameKey(KeyId, keyId)) {
@@ -112,6 +109,10 @@ class AwsKmsWrappingKey implements WrappingKey {
       });
     }
   }
+}
+
+function isKeyArn(keyId: string | undefined): keyId is string {
+  return keyId !== undefined && KEY_ARN.test(keyId);
 }
 
 function encryptionContext(namespace: string | null): { EncryptionContext?: Record<string, string> } {
