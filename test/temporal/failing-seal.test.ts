@@ -2,12 +2,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EncryptionCodec } from '../../src/codec/encryption-codec.js';
 import { KeyholeError } from '../../src/errors.js';
 import { LocalWrappingKey } from '../../src/keys/providers/local.js';
 import type { GeneratedDataKey, KeyContext } from '../../src/keys/wrapping-key.js';
-import { startDevServer, type DevServer } from './dev-server.js';
+import { describeWithParts } from '../parts/available.js';
+import { startTemporalServer, type TemporalServer } from '../parts/temporal-server.js';
 import { openSite, planted, rawHistory, type RawHistory, type Site } from './sealed-worker.js';
 import * as workflows from './workflows.js';
 
@@ -33,12 +34,12 @@ const silent: Fault = () => new Promise(() => undefined);
 const short: Fault = () =>
   Promise.resolve({ keyId: 'key', plaintext: randomBytes(16), wrapped: randomBytes(60) });
 
-describe.concurrent('a worker whose key service', () => {
+describeWithParts(['temporal'], 'a worker whose key service', () => {
   const secret = randomBytes(32);
   const codec = new EncryptionCodec({ keys: new LocalWrappingKey([{ id: 'key', secret }]) });
-  let server: DevServer;
+  let server: TemporalServer;
   beforeAll(async () => {
-    server = await startDevServer([NAMESPACE]);
+    server = await startTemporalServer({ namespaces: [NAMESPACE] });
   });
   afterAll(async () => {
     await server.stop();

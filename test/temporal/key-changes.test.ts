@@ -5,17 +5,18 @@ import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EncryptionCodec } from '../../src/codec/encryption-codec.js';
 import { KeyholePlugin } from '../../src/codec/plugin.js';
-import { startDevServer, type DevServer } from './dev-server.js';
+import { describeWithParts } from '../parts/available.js';
+import { startTemporalServer, type TemporalServer } from '../parts/temporal-server.js';
 import { localKey, openSite, planted, rawHistory, workflowsPath, type Site } from './sealed-worker.js';
 import * as workflows from './workflows.js';
 
 const [ORDERS, BILLING] = ['orders.a1b2c', 'billing.a1b2c'];
 
-describe('workers with keys of their own', () => {
+describeWithParts(['temporal'], 'workers with keys of their own', () => {
   const ordersKey = localKey('orders-key');
-  let server: DevServer;
+  let server: TemporalServer;
   beforeAll(async () => {
-    server = await startDevServer([ORDERS, BILLING]);
+    server = await startTemporalServer({ namespaces: [ORDERS, BILLING] });
   });
   afterAll(async () => {
     await server.stop();

@@ -1,14 +1,13 @@
 // What a Temporal server keeps of a workflow is ciphertext, failures included.
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { promisify } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { bundleWorkflowCode } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EncryptionCodec } from '../../src/codec/encryption-codec.js';
 import { KeyholePlugin } from '../../src/codec/plugin.js';
+import { describeWithParts } from '../parts/available.js';
+import { startTemporalServer, type TemporalServer } from '../parts/temporal-server.js';
 import { keepStream } from '../streams.js';
-import { startDevServer, type DevServer } from './dev-server.js';
 import { WAYS, type Everything } from './everything.js';
 import {
   localKey,
@@ -22,14 +21,13 @@ import {
 import * as workflows from './workflows.js';
 
 const NAMESPACE = 'orders.a1b2c';
-const run = promisify(execFile);
 
-describe('what the server keeps', () => {
+describeWithParts(['temporal'], 'what the server keeps', () => {
   const codec = new EncryptionCodec({ keys: localKey('orders-key') });
-  let server: DevServer;
+  let server: TemporalServer;
   let site: Site;
   beforeAll(async () => {
-    server = await startDevServer([NAMESPACE]);
+    server = await startTemporalServer({ namespaces: [NAMESPACE] });
     site = await openSite(server.address, NAMESPACE, codec);
   });
   afterAll(async () => {
@@ -228,19 +226,16 @@ async function askBare(
   return { encoding: Buffer.from(payload?.metadata?.['encoding'] ?? []).toString() };
 }
 
-async function show({ cli, address }: DevServer, handle: WorkflowHandle, ...more: string[]): Promise<string> {
-  const args = [
+async function show(server: TemporalServer, handle: WorkflowHandle, ...more: string[]): Promise<string> {
+  const { stdout } = await server.cli([
     'workflow',
     'show',
-    '--workflow-id',
-    handle.workflowId,
     '-n',
     NAMESPACE,
-    '--address',
-    address,
+    '-w',
+    handle.workflowId,
     ...more,
-  ];
-  const { stdout } = await run(cli, args, { env: {} });
+  ]);
   keepStream('workflow-show', stdout);
   return stdout;
 }
