@@ -8,6 +8,8 @@ import { answersOk, freePort, spawnPart, type Stoppable } from './spawn-part.js'
 export interface LocalStack extends Stoppable {
   /** For `AWS_ENDPOINT_URL_KMS`. Any credentials and any region will do. */
   readonly url: string;
+  /** Of its process, for a test that pauses it. */
+  readonly pid: number;
 }
 
 export interface LocalStackOptions {
@@ -19,7 +21,7 @@ export async function startLocalStack(options: LocalStackOptions = {}): Promise<
   const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   const directory = await mkdtemp(join(tmpdir(), 'keyhole-localstack-'));
-  const { stop } = await spawnPart({
+  const { pid, stop } = await spawnPart({
     command: pathOf('localstack'),
     args: ['-m', 'localstack.runtime.main'],
     cwd: directory,
@@ -38,5 +40,5 @@ export async function startLocalStack(options: LocalStackOptions = {}): Promise<
     isReady: (signal) => answersOk(`${url}/_localstack/health`, signal),
     afterwards: () => rm(directory, { recursive: true, force: true }),
   });
-  return { url, stop };
+  return { url, pid, stop };
 }
