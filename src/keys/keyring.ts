@@ -131,19 +131,23 @@ function specificity(pattern: string): number {
   return pattern.includes('*') ? pattern.length - 1 : 1_000;
 }
 
+/** Whether `text` is a namespace, or a pattern with one `*`. */
+export function isNamespacePattern(text: string): boolean {
+  return text.split('*').length <= 2 && isNamespace(text.replace('*', 'x'));
+}
+
 function assertPatterns(patterns: readonly string[]): void {
   for (const [index, pattern] of patterns.entries()) {
-    const stars = pattern.split('*').length - 1;
-    if (stars > 1 || !isNamespace(pattern.replace('*', 'x'))) {
+    if (!isNamespacePattern(pattern)) {
       throw new TypeError(`"${pattern}" is neither a namespace nor a pattern with one *`);
     }
-    const rivals = patterns.slice(0, index).filter((other) => tie(other, pattern));
+    const rivals = patterns.slice(0, index).filter((other) => areRivals(other, pattern));
     if (rivals[0] !== undefined) throw new TypeError(`"${pattern}" and "${rivals[0]}" are equally specific`);
   }
 }
 
-/** Equally specific, and some namespace matches both. */
-function tie(a: string, b: string): boolean {
+/** Whether two patterns are equally specific, and some namespace matches both. */
+export function areRivals(a: string, b: string): boolean {
   if (specificity(a) !== specificity(b)) return false;
   if (!a.includes('*') || !b.includes('*')) return a === b;
   const [headA = '', tailA = ''] = a.split('*');
