@@ -1,0 +1,138 @@
+// Records on their way to something durable: those that wait while one write is synced share the next one.
+import { KeyholeError } from '../errors.js';
+import { gapLine, type Gap } from './audit-record.js';
+import type { Clock } from './clock.js';
+
+export interface GroupCommitOptions {
+  /** Makes some lines durable, all or none as far as the answer goes. Never called while a call is under way. */
+  readonly commit: (lines: Buffer) => Promise<void>;
+  /** What was refused so far; several logs that follow each other share it. */
+  readonly refusals: Refusals;
+  readonly deadlineMs: number;
+  readonly clock: Clock;
+}
+
+/** How many records were refused since the last one that became durable. */
+export class Refusals {
+  #gap: Gap | undefined;
+
+  add({ refused, sinceMs }: Gap): void {
+    this.#gap = {
+      refused: refused + (this.#gap?.refused ?? 0),
+      sinceMs: Math.min(sinceMs, this.#gap?.sinceMs ?? Infinity),
+    };
+  }
+
+  /** What is to be told; it is not kept. */
+  take(): Gap | undefined {
+    const gap = this.#gap;
+    this.#gap = undefined;
+    return gap;
+  }
+}
+
+interface Waiting {
+  readonly line: string;
+  readonly resolve: () => void;
+  /** Counts only the first time. */
+  readonly refuse: (cause?: unknown) => void;
+}
+
+/** Beyond it a record is refused at once, so that a sink that hangs costs no more than this. */
+const MAX_WAITING = 1_024;
+
+export class GroupCommit {
+  readonly #options: GroupCommitOptions;
+  readonly #waiting = new Set<Waiting>();
+  readonly #pending = new Set<Promise<void>>();
+  #committing = false;
+  /** The write under way has taken longer than the deadline: whoever comes meanwhile need not wait for it. */
+  #stuck = false;
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves once the line is durable.
+   *
+   * @throws KeyholeError `audit_unavailable` if it is not within the deadline, or too many wait already. The line may
+   * still be written later.
+   */
+  async append(line: string): Promise<void> {
+    if (this.#stuck || this.#pending.size >= MAX_WAITING) throw this.#refusal();
+    const durable = this.#enqueue(line);
+    this.#pending.add(durable);
+    if (!this.#committing) void this.#run();
+    try {
+      await durable;
+    } finally {
+      this.#pending.delete(durable);
+    }
+  }
+
+  /** Resolves once every record handed in so far is durable or refused: within the deadline. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+  }
+
+  #enqueue(line: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let open = true;
+      const refuse = (cause?: unknown): void => {
+        if (!open) return;
+        open = false;
+        clearTimeout(timer);
+        this.#waiting.delete(waiting);
+        reject(this.#refusal(cause));
+      };
+      const timer = setTimeout(() => {
+        this.#stuck = this.#committing;
+        refuse();
+      }, this.#options.deadlineMs);
+      const waiting: Waiting = {
+        line,
+        refuse,
+        resolve: () => {
+          open = false;
+          clearTimeout(timer);
+          resolve();
+        },
+      };
+      this.#waiting.add(waiting);
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#committing = true;
+    while (this.#waiting.size > 0) {
+      const batch = [...this.#waiting];
+      this.#waiting.clear();
+      await this.#commit(batch);
+      this.#stuck = false;
+    }
+    this.#committing = false;
+  }
+
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    const { commit, refusals, clock } = this.#options;
+    const gap = refusals.take();
+    const lines = batch.map(({ line }) => line);
+    if (gap !== undefined) lines.unshift(gapLine(gap, clock.wall()));
+    try {
+      await commit(Buffer.from(lines.join('')));
+    } catch (error) {
+      if (gap !== undefined) refusals.add(gap);
+      for (const { refuse } of batch) refuse(error);
+      return;
+    }
+    for (const { resolve } of batch) resolve();
+  }
+
+  #refusal(cause?: unknown): KeyholeError {
+    const { refusals, clock } = this.#options;
+    refusals.add({ refused: 1, sinceMs: clock.wall() });
+    const message = 'the record of the request could not be made durable';
+    return new KeyholeError('audit_unavailable', message, { cause, retryAfterMs: 1_000 });
+  }
+}
