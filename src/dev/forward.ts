@@ -44,6 +44,9 @@ export async function forward(request: IncomingMessage, options: ForwardOptions)
       ca: options.upstream.ca,
     });
     outgoing.on('response', resolve).on('error', reject);
+    outgoing.on('close', () => {
+      request.unpipe(outgoing).resume(); // an upstream that answers early reads no further: the sender must not wait
+    });
     request.on('close', () => {
       if (!request.complete) outgoing.destroy();
     });

@@ -1,6 +1,8 @@
 // The identity provider's sign-in page: one button a person, no password.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type Provider from 'oidc-provider';
+import { isFromOwnPage } from './own-page.js';
 import { html, sendPage } from './page.js';
 import { subjectOf, type Person } from './people.js';
 
@@ -29,8 +31,11 @@ export async function serveSignInPage(
   try {
     const interaction = await options.provider.interactionDetails(request, response);
     if (interaction.prompt.name === 'consent') await consent(options, request, response);
-    else if (request.method === 'POST') await signIn(options, request, response);
-    else showPeople(options, String(interaction.params['client_id']), response);
+    else if (request.method !== 'POST')
+      showPeople(options, String(interaction.params['client_id']), response);
+    else if (isFromOwnPage(request, originOf(request))) await signIn(options, request, response);
+    else
+      sendPage(response, 403, { title: 'Refused', body: html`<h1>This form was sent by another page</h1>` });
   } catch {
     sendPage(response, 400, {
       title: 'Sign in',
@@ -41,12 +46,16 @@ export async function serveSignInPage(
   return true;
 }
 
+/** Of the page, which is there over https and over http. */
+function originOf({ socket, headers }: IncomingMessage): string {
+  return `${socket instanceof TLSSocket ? 'https' : 'http'}://${headers.host ?? ''}`;
+}
+
 function showPeople(options: SignInPageOptions, client: string, response: ServerResponse): void {
   const buttons = options.people.map(
     (person) =>
       html`<button name="person" value="${person.email}">
-        <b>${person.name}</b
-        ><span>${person.email}${person.about === undefined ? '' : ` · ${person.about}`}</span>
+        <b>${person.name}</b><span>${person.email}</span><span>${person.about ?? ''}</span>
       </button>`,
   );
   sendPage(response, 200, {

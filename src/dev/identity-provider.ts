@@ -10,6 +10,7 @@ import type { ProviderEndpoints } from './code-flow.js';
 import { identityMemory } from './identity-memory.js';
 import { interactionPath, serveSignInPage } from './identity-pages.js';
 import { listenOnLoopback } from './loopback.js';
+import { isForThisMachine } from './own-page.js';
 import { html, pageHeaders, pageOf } from './page.js';
 import { subjectOf, type Person } from './people.js';
 import { accessTokenOf, SCRIPT_CLIENT } from './script-sign-in.js';
@@ -44,7 +45,8 @@ export interface IdentityProvider extends ProviderEndpoints {
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const handler: { answer: RequestListener } = { answer: notYet };
   const answer: RequestListener = (request, response) => {
-    handler.answer(request, response);
+    if (isForThisMachine(request)) handler.answer(request, response);
+    else response.writeHead(403).end();
   };
   const { cert, key, ca } = options.certificates;
   const secure = await listenOnLoopback(() => createTlsServer({ cert, key }, answer), options.port ?? 0);

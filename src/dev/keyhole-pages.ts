@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BrowserSession, BrowserSessions } from './browser-sessions.js';
 import type { CodeFlow } from './code-flow.js';
+import { isFromOwnPage } from './own-page.js';
 import { html, sendPage, type Html } from './page.js';
 import { NAMESPACES, PEOPLE, sightOf } from './people.js';
 
@@ -36,15 +37,6 @@ export async function serveKeyholePages(
   return true;
 }
 
-/**
- * Whether a page of `origin` sent the request. A browser names the sender of every POST in `Origin`; cookies alone
- * prove nothing, since they ignore the port.
- */
-export function isFromOwnPage(request: IncomingMessage, origin: string): boolean {
-  const site = request.headers['sec-fetch-site'];
-  return request.headers.origin === origin && (site === undefined || site === 'same-origin');
-}
-
 function refuse(response: ServerResponse): void {
   sendPage(response, 403, {
     title: 'Refused',
@@ -71,7 +63,7 @@ function signedOut(): Html {
     <form method="post" action="${HOME_PATH}/sign-in">
       <button><b>Sign in</b><span>as an admin, a reader or a stranger</span></button>
     </form>
-    <footer>Or look at <a href="/namespaces">the Web UI without signing in</a>.</footer>`;
+    <footer><a href="/namespaces">Look at the Web UI without signing in</a></footer>`;
 }
 
 function signedIn(session: BrowserSession): Html {
@@ -79,14 +71,16 @@ function signedIn(session: BrowserSession): Html {
   const links = NAMESPACES.map(
     (namespace) =>
       html`<a class="button" href="/namespaces/${namespace}/workflows">
-        <b>${namespace}</b><span>${sightOf(session.email, namespace)}</span>
+        <b>${namespace}</b><span>You see ${sightOf(session.email, namespace)}</span>
       </a>`,
   );
-  return html`<h1>${session.email}</h1>
+  return html`<h1>You are ${session.email}</h1>
     <p>${about}</p>
     ${links}
-    <form method="post" action="${HOME_PATH}/sign-in"><button>Sign in as someone else</button></form>
-    <form method="post" action="${HOME_PATH}/sign-out"><button>Sign out</button></form>`;
+    <footer>
+      <form method="post" action="${HOME_PATH}/sign-in"><button>Sign in as someone else</button></form>
+      <form method="post" action="${HOME_PATH}/sign-out"><button>Sign out</button></form>
+    </footer>`;
 }
 
 async function beginSignIn(options: KeyholePagesOptions, response: ServerResponse): Promise<void> {

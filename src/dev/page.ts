@@ -31,16 +31,22 @@ const STYLE = `
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 2rem 1rem; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { width: min(34rem, 100%); background: var(--paper); border: 1px solid var(--line); border-radius: 14px; padding: 2rem; }
 h1 { margin: 0 0 .25rem; font-size: 1.35rem; }
-p { margin: 0 0 1.25rem; color: var(--soft); }
+p { margin: 0 0 1.25rem; color: var(--soft); text-wrap: pretty; }
 p strong { color: var(--ink); }
+a { color: var(--mark); }
 form { margin: 0; }
 button, a.button { display: block; width: 100%; margin: 0 0 .75rem; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 10px; background: transparent; color: var(--ink); font: inherit; text-align: left; text-decoration: none; cursor: pointer; }
 button:hover, a.button:hover, button:focus-visible, a.button:focus-visible { border-color: var(--mark); outline: none; box-shadow: 0 0 0 1px var(--mark); }
 button b, a.button b { display: block; }
 button span, a.button span { color: var(--soft); font-size: .9rem; }
-footer { margin-top: 1.25rem; color: var(--soft); font-size: .85rem; }
+button span + span, a.button span + span { display: block; }
+footer { display: flex; gap: 1.25rem; margin-top: 1.25rem; color: var(--soft); font-size: .85rem; }
+footer button { width: auto; margin: 0; padding: 0; border: 0; color: var(--mark); text-decoration: underline; }
+footer button:hover, footer button:focus-visible { box-shadow: none; text-decoration-thickness: 2px; }
 code { font: .9em ui-monospace, monospace; }
 `;
+/** One piece: a formatter that put a space beside the text would make the hash wrong, and the page bare. */
+const STYLE_ELEMENT: Html = { html: `<style>${STYLE}</style>` };
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 
 export interface PageOptions {
@@ -58,9 +64,7 @@ export function pageOf(options: PageOptions): string {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width" />
         <title>${options.title}</title>
-        <style>
-          ${{ html: STYLE }}
-        </style>
+        ${STYLE_ELEMENT}
       </head>
       <body>
         <main>${options.body}</main>

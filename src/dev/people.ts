@@ -48,7 +48,7 @@ export const ROLES: Readonly<Record<string, readonly Role[]>> = {
 /** What somebody sees of a namespace's payloads in the Web UI, in half a sentence. */
 export function sightOf(email: string | undefined, namespace: string): string {
   if (email === ALICE.email && namespace === ORDERS) return 'every payload in the clear';
-  if (email === ALICE.email) return 'ciphertext and a red bar: she may write there, not read';
-  if (email === undefined) return 'a notice in place of each payload: sign in first';
+  if (email === ALICE.email) return 'ciphertext and a red bar: this role may write, not read';
+  if (email === undefined) return 'a notice in place of each payload but the large one: sign in first';
   return 'a notice in place of each payload: an admin role is missing';
 }

@@ -39,7 +39,10 @@ async function walk(fetch: TrustingFetch, start: URL, email: string): Promise<UR
     const isForm = target.pathname.startsWith('/interaction/');
     const answer = await fetch(target, {
       method: isForm ? 'POST' : 'GET',
-      headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
+      headers: {
+        cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+        ...(isForm && { origin: target.origin }),
+      },
       body: isForm ? new URLSearchParams({ person: email }) : null,
     });
     for (const cookie of answer.headers.getSetCookie()) keepCookie(cookies, cookie);

@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { BrowserSessions, foreignCookies, type BrowserSession } from './browser-sessions.js';
 import { CodeFlow, type ProviderEndpoints } from './code-flow.js';
 import { forward, passBack, type Upstream } from './forward.js';
-import { CALLBACK_PATH, HOME_PATH, isFromOwnPage, serveKeyholePages } from './keyhole-pages.js';
+import { CALLBACK_PATH, HOME_PATH, serveKeyholePages } from './keyhole-pages.js';
 import { listenOnLoopback } from './loopback.js';
+import { isForThisMachine, isFromOwnPage } from './own-page.js';
 
 const CODEC_PREFIX = '/_codec';
 
@@ -61,7 +62,7 @@ interface Proxy extends UiProxyOptions {
 
 async function answer(proxy: Proxy, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url ?? '/';
-  if (!isOwnHost(proxy, request)) {
+  if (!isForThisMachine(request)) {
     say(response, 403, 'this address is not served here');
   } else if (!path.startsWith('/') || path.startsWith('//')) {
     say(response, 400, 'the path must begin with one slash');
@@ -76,12 +77,6 @@ async function answer(proxy: Proxy, request: IncomingMessage, response: ServerRe
   } else {
     await serveUi(proxy, request, response);
   }
-}
-
-/** Against DNS rebinding: a page of another name that resolves to this machine sends its own name. */
-function isOwnHost(proxy: Proxy, request: IncomingMessage): boolean {
-  const { host } = request.headers;
-  return host === `localhost:${proxy.port}` || host === `127.0.0.1:${proxy.port}`;
 }
 
 async function serveCodec(proxy: Proxy, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -102,6 +97,10 @@ async function serveCodec(proxy: Proxy, request: IncomingMessage, response: Serv
 
 async function serveUi(proxy: Proxy, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url ?? '/';
+  if (isOfAnotherPage(proxy, request)) {
+    say(response, 403, 'another page may not change anything here');
+    return;
+  }
   const isSettings = request.method === 'GET' && /^\/api\/v1\/settings(\?|$)/.test(path);
   const uiAnswer = await forward(request, {
     upstream: proxy.ui,
@@ -113,6 +112,12 @@ async function serveUi(proxy: Proxy, request: IncomingMessage, response: ServerR
   });
   if (isSettings && uiAnswer.statusCode === 200) await sendSettings(proxy, request, uiAnswer, response);
   else passBack(uiAnswer, response);
+}
+
+/** Nobody is signed in to the dev server itself, so no cookie is needed to start or end workflows. */
+function isOfAnotherPage(proxy: Proxy, request: IncomingMessage): boolean {
+  const changes = request.method !== 'GET' && request.method !== 'HEAD';
+  return changes && request.headers.origin !== undefined && !isFromOwnPage(request, proxy.origin);
 }
 
 async function sendSettings(
@@ -129,22 +134,19 @@ async function sendSettings(
   response.end(JSON.stringify(changed));
 }
 
-/** What the Web UI is told instead of the dev server's own settings. */
+/** What the Web UI is told instead of the dev server's own settings. It shows the message where a decode was refused. */
 function ownSettings(origin: string, session: BrowserSession | undefined): Record<string, unknown> {
-  const home = origin + HOME_PATH;
   return {
     Codec: {
       Endpoint: origin + CODEC_PREFIX,
       PassAccessToken: false,
       IncludeCredentials: true,
       DefaultErrorMessage:
-        'The codec server opened nothing here for you. Who are you, and what may you read?',
-      DefaultErrorLink: home,
+        session === undefined
+          ? 'The codec server opened nothing here: nobody is signed in.'
+          : `The codec server opened nothing here for ${session.email}.`,
+      DefaultErrorLink: origin + HOME_PATH,
     },
-    BannerText:
-      session === undefined
-        ? `Nobody is signed in: ${home}`
-        : `You are ${session.email}. Someone else: ${home}`,
   };
 }
 

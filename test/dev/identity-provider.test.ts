@@ -6,6 +6,7 @@ import { makeCertificates, type Certificates } from '../../src/dev/certificates.
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { PEOPLE } from '../../src/dev/people.js';
 import { fetchTrusting } from '../../src/dev/trusting-fetch.js';
+import { HandBrowser } from './browser.js';
 
 describe('a dev certificate', () => {
   test('is signed by its authority and names this machine', async () => {
@@ -81,5 +82,28 @@ describe('the identity provider', () => {
     const answer = await fetch(`${provider.browserOrigin}/jwks`);
     expect(await answer.json()).toEqual(await (await fetchTrusting(provider.ca)(provider.jwksUrl)).json());
     expect((await fetch(`${provider.browserOrigin}/interaction/unknown`)).status).toBe(400);
+  });
+
+  test('is not served under another name than this machine’s, so that no page can be made to resolve to it', async () => {
+    const { origin, port } = new URL(provider.browserOrigin);
+    const answers = ['evil.example', `evil.example:${port}`, 'localhost:1', `127.0.0.1:${port}`].map((host) =>
+      fetchTrusting(provider.ca)(`${origin}/jwks`, { headers: { host } }),
+    );
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    expect(statuses).toEqual([403, 403, 403, 200]);
+  });
+
+  test('takes its form from its own page only', async () => {
+    const browser = new HandBrowser(provider.ca);
+    const query = new URLSearchParams({
+      ...{ client_id: 'keyhole-script', redirect_uri: 'http://127.0.0.1/signed-in', response_type: 'code' },
+      ...{ scope: 'openid', code_challenge: 'c'.repeat(43), code_challenge_method: 'S256' },
+    });
+    const begun = await browser.request(`${provider.browserOrigin}/auth?${query.toString()}`);
+    const form = `${provider.browserOrigin}${begun.headers.get('location') ?? ''}`;
+    for (const origin of ['http://localhost:1', 'null', provider.issuer])
+      expect((await browser.submit(form, origin, { person: 'alice@example.com' })).status).toBe(403);
+    const own = await browser.submit(form, provider.browserOrigin, { person: 'alice@example.com' });
+    expect([own.status, own.headers.get('location')]).toEqual([303, expect.stringContaining('/auth/')]);
   });
 });

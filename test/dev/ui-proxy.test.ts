@@ -1,4 +1,5 @@
 // The one-origin proxy in front of the Web UI: whose token reaches the codec server, and whose request does not.
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -182,6 +183,30 @@ describe('the Web UI behind the proxy', () => {
     },
   );
 
+  test('changes nothing for a page of another origin', async () => {
+    const post = (headers: Record<string, string>) =>
+      new HandBrowser(ca).request(`${proxy.origin}/api/v1/namespaces/orders.a1b2c/workflows/greeting`, {
+        method: 'POST',
+        headers,
+        body: '{}',
+      });
+    expect((await post({ origin: 'http://localhost:1' })).status).toBe(403);
+    expect((await post({ origin: 'null' })).status).toBe(403);
+    expect((await seenIn(await post(fromUi()))).method).toBe('POST');
+  });
+
+  test('names, where it tells of a refusal, whom the codec server refused', async () => {
+    const browser = new HandBrowser(ca);
+    const message = async () => {
+      const settings = await browser.request(`${proxy.origin}/api/v1/settings`);
+      return ((await settings.json()) as { Codec: { DefaultErrorMessage: string } }).Codec
+        .DefaultErrorMessage;
+    };
+    expect(await message()).toBe('The codec server opened nothing here: nobody is signed in.');
+    await browser.signIn(proxy.origin, 'rita@example.com');
+    expect(await message()).toBe('The codec server opened nothing here for rita@example.com.');
+  });
+
   test('answers 502 when the server behind it is gone', async () => {
     const port = await choosePort(0, new Set());
     const upstream = { origin: 'http://127.0.0.1:9' };
@@ -199,6 +224,9 @@ describe('signing in', () => {
     const page = await browser.request(`${proxy.origin}/_keyhole`);
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
     const text = await page.text();
+    const style = /<style>(.*)<\/style>/s.exec(text)?.[1] ?? '';
+    const allowed = `'sha256-${createHash('sha256').update(style).digest('base64')}'`;
+    expect(page.headers.get('content-security-policy')).toContain(`style-src ${allowed};`);
     expect(text).toContain('rita@example.com');
     expect(text).toContain('an admin role is missing');
     expect(text).not.toContain('<script');
