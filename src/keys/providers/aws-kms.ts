@@ -100,11 +100,11 @@ class AwsKmsWrappingKey implements WrappingKey {
   async #asked<T>(answer: Promise<T>): Promise<T> {
     try {
       return await answer;
-    } catch (cause) {
-      const name = cause instanceof Error ? cause.name : 'an unknown error';
-      const retryAfterMs = retryAfterOf(cause);
+    } catch (error) {
+      const name = error instanceof Error ? error.name : 'an unknown error';
+      const retryAfterMs = retryAfterOf(error);
       throw new KeyholeError(codeOf(name), `AWS KMS answered ${name} for ${this.name}`, {
-        cause,
+        cause: withoutRequest(error),
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       });
     }
@@ -149,6 +149,14 @@ function codeOf(name: string): KeyholeErrorCode {
     default:
       return 'key_unavailable';
   }
+}
+
+/** The SDK's errors carry the whole exchange: signature and session token must not reach a log. */
+function withoutRequest(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined;
+  const cause = new Error(error.message);
+  cause.name = error.name;
+  return cause;
 }
 
 /** `Retry-After` in seconds (RFC 9110 §10.2.3), where the service gave one. */
