@@ -12,24 +12,23 @@ import { whatToOpen } from './what-to-open.js';
 
 export type { DevOptions } from './running.js';
 
-/** Runs dev mode. Answers the exit code: 1 if an answer was not as expected, or nothing could be asked. */
+/**
+ * Runs dev mode. Answers the exit code: 1 if an answer was not as expected, or if nothing could be asked; 0 if somebody
+ * ended it who had not asked for the table alone.
+ */
 export async function runDev(options: DevOptions): Promise<number> {
-  const steps = new Steps(options.stderr, paintFor(options.stderr, options.env['NO_COLOR']));
-  const missing = missingOf(NEEDED_PACKAGES);
-  if (missing.length > 0) {
-    steps.say(`keyhole dev needs packages that are not installed: ${installLine(missing)}`);
-    return 1;
-  }
-  const endings = new Endings();
   const stop = options.signal === undefined ? listenForStop() : undefined;
   const signal = stop?.signal ?? options.signal ?? new AbortController().signal;
+  const steps = new Steps(options.stderr, paintFor(options.stderr, options.env['NO_COLOR']), signal);
+  const endings = new Endings();
   try {
     return await tellStory({ ...options, steps, endings, signal });
   } catch (error) {
-    if (signal.aborted) return 0;
+    if (signal.aborted) return options.once ? 1 : 0;
     steps.say(`keyhole dev cannot go on: ${sentenceOf(error)}`);
     return 1;
   } finally {
+    if (signal.aborted) steps.say('\nending what was started …');
     await endings.run();
     stop?.release();
   }
@@ -38,15 +37,15 @@ export async function runDev(options: DevOptions): Promise<number> {
 /** The whole of it, from top to bottom. */
 async function tellStory(dev: Running): Promise<number> {
   const { steps, signal, stdout } = dev;
+  const missing = missingOf(NEEDED_PACKAGES);
+  if (missing.length > 0) throw new Error(`packages are missing: ${installLine(missing)}`);
   steps.say('\nkeyhole dev: all of it on this machine, ended by Ctrl-C\n');
   const directory = await makeDirectory(dev.endings);
   const ports = await choosePorts(dev.ports ?? {}, (port, sentence) => {
     steps.note(`port ${port}`, sentence);
   });
   const ground = await startGround(dev, directory, ports);
-  signal.throwIfAborted();
   const temporal = await tryTemporalPart(dev, ports, ground.codec);
-  signal.throwIfAborted();
   const story = storyOptions(ground, ports);
   const material = temporal?.part.material ?? (await sealSamples(dev, story));
   const ui = temporal === undefined ? undefined : await startUi(dev, ports, ground, temporal.part);
@@ -69,7 +68,6 @@ async function tellStory(dev: Running): Promise<number> {
       whatToOpen({ temporal: opened, codec: ground.codec.origin, files, width: widthOf(stdout) }, paint),
     );
     await aborted(signal);
-    steps.say('\nending what was started …');
   }
   return rows.every((row) => row.asExpected) ? 0 : 1;
 }

@@ -2,6 +2,8 @@
 import { rmSync } from 'node:fs';
 
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** A terminal sends Ctrl-C to npm, tsx and us alike, and they pass it on: what comes so soon is the same one. */
+const SAME_SIGNAL_MS = 250;
 
 /** Whatever was started registers how it ends. */
 export class Endings {
@@ -49,8 +51,10 @@ export interface StopSignal {
 
 export function listenForStop(): StopSignal {
   const controller = new AbortController();
+  let firstMs = Number.POSITIVE_INFINITY;
   const onSignal = () => {
-    if (controller.signal.aborted) process.exit(1);
+    if (performance.now() - firstMs > SAME_SIGNAL_MS) process.exit(1);
+    if (!controller.signal.aborted) firstMs = performance.now();
     controller.abort();
   };
   for (const name of SIGNALS) process.on(name, onSignal);

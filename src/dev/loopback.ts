@@ -6,6 +6,9 @@ import { createServer } from 'node:net';
 const ADDRESSES = ['127.0.0.1', '::1'] as const;
 const TRIES = 50;
 
+/** For a gRPC client of a server on this machine: a proxy that the environment names is for the way out only. */
+export const DIRECT = { 'grpc.enable_http_proxy': 0 } as const;
+
 /** Whether nothing listens on `port` of either loopback address. */
 export async function isFree(port: number): Promise<boolean> {
   for (const address of ADDRESSES) if (!(await canListen(port, address))) return false;

@@ -1,4 +1,5 @@
 // Workers that run the sample workflows, one a namespace, set up by the plugin as anyone's workers are.
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Worker } from '@temporalio/worker';
 import type { KeyholePlugin } from '../codec/plugin.js';
@@ -28,10 +29,10 @@ export interface SampleWorkers {
 export async function startSampleWorkers(options: SampleWorkersOptions): Promise<SampleWorkers> {
   const { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } = await import('@temporalio/worker');
   await quiet();
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const extension = extname(fileURLToPath(import.meta.url));
   const plugins = [options.plugin];
   const workflowBundle = await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL(`workflows.${extension}`, import.meta.url)),
+    workflowsPath: fileURLToPath(new URL(`workflows${extension}`, import.meta.url)),
     plugins,
     logger: new DefaultLogger('ERROR'),
   });
@@ -63,7 +64,11 @@ export async function startSampleWorkers(options: SampleWorkersOptions): Promise
 async function quiet(): Promise<void> {
   const { DefaultLogger, Runtime } = await import('@temporalio/worker');
   try {
-    Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+    Runtime.install({
+      logger: new DefaultLogger('ERROR'),
+      telemetryOptions: { logging: { filter: 'ERROR' } },
+      shutdownSignals: [],
+    });
   } catch {
     // whoever runs in the same process has set it up already
   }

@@ -2,6 +2,7 @@
 import type { Connection } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import type { KeyholePlugin } from '../codec/plugin.js';
+import { DIRECT } from './loopback.js';
 import { SAMPLES } from './samples.js';
 import { TASK_QUEUE } from './sample-worker.js';
 
@@ -25,7 +26,7 @@ export interface SealedHistory {
 export async function runSamples(options: RunOptions): Promise<SealedHistory[]> {
   const { Client, Connection } = await import('@temporalio/client');
   const { address, namespace, plugin } = options;
-  const connection = await Connection.connect({ address });
+  const connection = await Connection.connect({ address, channelArgs: DIRECT });
   try {
     const client = new Client({ connection, namespace, plugins: [plugin] });
     const ends = SAMPLES.map(async ({ workflowType, workflowId, input, fails }) => {

@@ -35,14 +35,8 @@ export async function startTemporalPart(options: TemporalPartOptions): Promise<T
   const { steps, endings, plugin, cli, port, uiPort, signal } = options;
   const server = await steps.run(
     'Temporal server',
-    () => startTemporalServer({ cli, port, uiPort, namespaces: NAMESPACES, signal }),
+    () => startTemporalServer({ cli, port, uiPort, namespaces: NAMESPACES, endings, signal }),
     ({ address }) => `${address}, namespaces ${NAMESPACES.join(' and ')}`,
-  );
-  endings.add(
-    () => server.stop(),
-    () => {
-      server.kill();
-    },
   );
   const workers = await steps.run(
     'workers',
@@ -50,7 +44,6 @@ export async function startTemporalPart(options: TemporalPartOptions): Promise<T
     () => 'one a namespace, each with a key of its own',
   );
   endings.add(() => workers.stop());
-  signal.throwIfAborted();
   const histories = await steps.run(
     'workflows',
     async () => {

@@ -2,6 +2,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
+import type { Endings } from './endings.js';
+import { DIRECT } from './loopback.js';
 
 const READY_WITHIN_MS = 60_000;
 const KILL_AFTER_MS = 5_000;
@@ -13,6 +15,8 @@ export interface TemporalServerOptions {
   readonly port: number;
   readonly uiPort: number;
   readonly namespaces: readonly string[];
+  /** Told how to end it, before it is ready. */
+  readonly endings: Endings;
   readonly signal: AbortSignal;
 }
 
@@ -21,14 +25,11 @@ export interface TemporalServer {
   readonly address: string;
   /** Origin of its own Web UI. */
   readonly uiOrigin: string;
-  stop(): Promise<void>;
-  /** Ends it at once, for a process that is dying. */
-  kill(): void;
 }
 
 /**
  * Starts a dev server that keeps everything in memory and listens on 127.0.0.1. It runs in a process group of its own,
- * so that a Ctrl-C reaches it only through `stop`, after the workers are done.
+ * so that a Ctrl-C reaches it only through `endings`, after the workers are done.
  *
  * @throws Error with the server's last words if it ends, or is not ready within 60 s.
  */
@@ -52,6 +53,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     });
   });
   const stop = () => end(child, ended);
+  options.endings.add(stop, () => void child.kill('SIGKILL'));
   const address = `127.0.0.1:${options.port}`;
   try {
     await Promise.race([
@@ -64,12 +66,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     await stop();
     throw error;
   }
-  return {
-    address,
-    uiOrigin: `http://127.0.0.1:${options.uiPort}`,
-    stop,
-    kill: () => void child.kill('SIGKILL'),
-  };
+  return { address, uiOrigin: `http://127.0.0.1:${options.uiPort}` };
 }
 
 function argumentsOf({ port, uiPort, namespaces }: TemporalServerOptions): string[] {
@@ -84,7 +81,7 @@ function argumentsOf({ port, uiPort, namespaces }: TemporalServerOptions): strin
 async function ready(address: string, options: TemporalServerOptions): Promise<void> {
   const { Connection } = await import('@temporalio/client');
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(READY_WITHIN_MS)]);
-  const connection = Connection.lazy({ address });
+  const connection = Connection.lazy({ address, channelArgs: DIRECT });
   try {
     for (const namespace of options.namespaces)
       while (!(await isServed(connection, namespace))) await delay(100, undefined, { signal });

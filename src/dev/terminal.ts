@@ -44,20 +44,25 @@ interface Progress {
 export class Steps {
   readonly #screen: Screen;
   readonly #paint: Paint;
+  readonly #signal: AbortSignal;
 
-  constructor(screen: Screen, paint: Paint) {
+  constructor(screen: Screen, paint: Paint, signal: AbortSignal) {
     this.#screen = screen;
     this.#paint = paint;
+    this.#signal = signal;
   }
 
   /**
    * Runs a step; while it takes more than a second, says so. `done` makes the text behind the name, e.g. an address.
+   *
+   * @throws what `work` does, and the signal’s reason where it was aborted before.
    */
   async run<T>(
     name: string,
     work: (say: (text: string) => void) => Promise<T>,
     done: (result: T) => string,
   ): Promise<T> {
+    this.#signal.throwIfAborted();
     const progress = this.#progress(name);
     let result: T;
     try {

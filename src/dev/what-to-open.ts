@@ -32,9 +32,7 @@ export function whatToOpen(opened: Opened, paint: Paint): string {
       : [webUi(temporal.uiOrigin, opened.width, paint), cli(opened, temporal, paint)]),
     curl(opened, paint),
     `${paint('bold', 'The record')} of who asked for what\n\n  tail -f ${files.audit}`,
-    temporal === undefined
-      ? 'Ctrl-C ends everything.'
-      : 'Ctrl-C ends everything; nothing of it stays on this machine.',
+    'Ctrl-C ends everything and removes these files.',
   ];
   return parts.join('\n\n');
 }
