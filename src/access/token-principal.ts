@@ -15,8 +15,11 @@ const EMAIL = /^(?=.{3,254}$)[\x21-\x3f\x41-\x7e]+@([\x21-\x3f\x41-\x7e]+)$/;
 /** @throws KeyholeError `token_invalid`, `subject_refused` */
 export function principalOf(claims: JWTPayload, options: IssuerOptions, nowMs: number): Principal {
   assertAccessToken(claims, nowMs / 1000);
-  const { sub = '', exp = 0 } = claims;
-  if (sub === '' || sub.length > MAX_SUBJECT_LENGTH) throw invalid('has no usable subject');
+  const { exp = 0 } = claims;
+  const sub: unknown = claims.sub; // jose does not look at its type
+  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT_LENGTH) {
+    throw invalid('has no usable subject');
+  }
   if (!maySpeak(sub, options)) {
     throw new KeyholeError(
       'subject_refused',

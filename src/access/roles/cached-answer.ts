@@ -29,7 +29,7 @@ export interface Aged<T> {
 const LOAD_DEADLINE_MS = 30_000;
 /** After a failure the next load begins no earlier. */
 const RETRY_MS = 1_000;
-/** How long somebody waits for a new answer who can be served with the old one. */
+/** How long a load may take before those who can be served with the old answer no longer wait for it. */
 const STALE_WAIT_MS = 1_000;
 
 interface Kept<T> extends Loaded<T> {
@@ -42,6 +42,8 @@ export class CachedAnswer<T> {
   #kept: Kept<T> | undefined;
   #loading: Promise<Kept<T> | undefined> | undefined;
   #failedMs = -Infinity;
+  /** Aborts a second after the load under way began. */
+  #patience = AbortSignal.abort();
   #abort = new AbortController();
 
   constructor(options: CachedAnswerOptions<T>) {
@@ -55,18 +57,20 @@ export class CachedAnswer<T> {
    * @throws KeyholeError `authz_unavailable` with `retryAfterMs`
    */
   async get(signal: AbortSignal): Promise<Aged<T>> {
-    const kept = this.#kept;
-    const { age, freshMs } = this.#ageOf(kept);
-    if (kept !== undefined && age < freshMs) {
-      if (age >= freshMs / 2) void this.#load();
-      return { value: kept.value, ageMs: age };
+    const { clock, freshMs } = this.#options;
+    const kept = this.#usable();
+    if (kept !== undefined) {
+      const age = ageMs(clock, kept.at);
+      if (age < (kept.freshMs ?? freshMs)) {
+        if (age >= freshMs / 2) void this.#load();
+        return { value: kept.value, ageMs: age };
+      }
     }
-    const stale = age < this.#options.staleMs ? kept : undefined;
-    const wait = stale === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(STALE_WAIT_MS)]);
-    const loaded = await untilAborted(this.#load(), wait, late).catch(() => undefined);
-    const answer = loaded ?? stale;
+    const loading = this.#load();
+    const wait = kept === undefined ? signal : AbortSignal.any([signal, this.#patience]);
+    const answer = (await untilAborted(loading, wait, late).catch(() => undefined)) ?? this.#usable();
     if (answer === undefined) throw this.#unavailable();
-    return { value: answer.value, ageMs: ageMs(this.#options.clock, answer.at) };
+    return { value: answer.value, ageMs: ageMs(clock, answer.at) };
   }
 
   /** Forgets the answer; a load under way still serves those who wait for it, nobody else. */
@@ -86,6 +90,7 @@ export class CachedAnswer<T> {
     const { clock } = this.#options;
     if (this.#loading !== undefined) return this.#loading;
     if (clock.monotonic() - this.#failedMs < RETRY_MS) return Promise.resolve(undefined);
+    this.#patience = AbortSignal.timeout(STALE_WAIT_MS);
     const loading = this.#attempt().then((kept) => {
       if (this.#loading !== loading) return kept;
       this.#loading = undefined;
@@ -109,9 +114,10 @@ export class CachedAnswer<T> {
     }
   }
 
-  #ageOf(kept: Kept<T> | undefined): { age: number; freshMs: number } {
-    const freshMs = kept?.freshMs ?? this.#options.freshMs;
-    return { age: kept === undefined ? Infinity : ageMs(this.#options.clock, kept.at), freshMs };
+  /** What is kept, unless it is too old even for an outage. */
+  #usable(): Kept<T> | undefined {
+    const { clock, staleMs } = this.#options;
+    return this.#kept !== undefined && ageMs(clock, this.#kept.at) < staleMs ? this.#kept : undefined;
   }
 
   #unavailable(): KeyholeError {

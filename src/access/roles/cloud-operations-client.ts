@@ -163,6 +163,6 @@ export class CloudOperationsClient implements CloudOperations {
 
 /** The service's text may help whoever reads the log; our key is taken out of it, should it be there. */
 function operationsError({ code, details }: ServiceError, path: string, apiKey: string): OperationsError {
-  const text = details.replaceAll(apiKey, '…').replaceAll(/[^\x20-\x7e]/g, '?');
-  return new OperationsError(status[code], `${path}: ${text.slice(0, 200)}`);
+  const text = details.replaceAll(/[^\x20-\x7e]/g, '?').replaceAll(apiKey, '…');
+  return new OperationsError(status[code], `${path}: ${status[code]}: ${text.slice(0, 200)}`);
 }

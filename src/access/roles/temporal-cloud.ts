@@ -7,7 +7,7 @@ import type { Principal } from '../principal.js';
 import type { ApiKey } from './api-key.js';
 import { CachedAnswer, type Loaded } from './cached-answer.js';
 import { CloudOperationsClient, type CloudOperations } from './cloud-operations-client.js';
-import { isWorthRepeating, OperationsError } from './operations-error.js';
+import { OperationsError } from './operations-error.js';
 import { RequestBudget } from './request-budget.js';
 import type { RoleAnswer, RoleSource } from './role-source.js';
 import { isOfAccount, rolesFromUsers, type CloudUser } from './user-roles.js';
@@ -44,6 +44,8 @@ interface Directory {
 const MAX_PAGES = 300;
 /** When a list that has no end is asked for again. */
 const ENDLESS_FRESH_MS = 5_000;
+/** How the API says that our key may not know its account, or that it has no such method. */
+const MAY_NOT_KNOW: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'NOT_FOUND', 'UNIMPLEMENTED']);
 const WARM_DEADLINE_MS = 5_000;
 const REQUESTS = { perSecond: 10, burst: 40 };
 const ADDRESS = /^(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}$/i;
@@ -137,7 +139,7 @@ export class TemporalCloudRoles implements RoleSource {
     try {
       account = await this.#operations.accountId(signal);
     } catch (error) {
-      if (!(error instanceof OperationsError) || isWorthRepeating(error)) throw error;
+      if (!(error instanceof OperationsError && MAY_NOT_KNOW.has(error.status))) throw error;
       account = '';
     }
     if (ACCOUNT.test(account)) return account;

@@ -1,0 +1,17 @@
+// People as a verified token tells of them.
+import type { Principal } from '../../src/access/principal.js';
+
+export function principal(email: string | undefined): Principal {
+  return {
+    subject: 'auth0|somebody',
+    issuer: 'https://idp.example/',
+    email,
+    method: 'bearer',
+    expiresAtMs: Number.MAX_SAFE_INTEGER,
+  };
+}
+
+/** A caller who waits for as long as the test does. */
+export function patient(): AbortSignal {
+  return new AbortController().signal;
+}
