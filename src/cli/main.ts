@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+// `keyhole`: runs a command and ends with its exit code.
+import { runCommand } from './program.js';
+
+process.exitCode = await runCommand(process.argv.slice(2));

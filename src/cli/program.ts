@@ -1,0 +1,71 @@
+// The command line: which commands there are, and their options.
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { EXIT } from './exit-codes.js';
+
+/** Runs the command that the arguments name. Answers its exit code. */
+export async function runCommand(args: readonly string[]): Promise<number> {
+  let code: number = EXIT.fine;
+  const program = programWith((result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.fine : EXIT.usage;
+    throw error;
+  }
+}
+
+/** Each command is loaded when it is asked for: `keys generate` needs no server. */
+function programWith(done: (code: number) => void): Command {
+  const program = new Command('keyhole')
+    .description('seals the payloads of Temporal workflows, and opens them for those who may read them')
+    .version(version(), '-V, --version', 'print the version')
+    .exitOverride()
+    .showHelpAfterError('(keyhole --help tells more)');
+  program
+    .command('dev')
+    .description('run everything on this machine, without accounts or a cloud, and show who sees what')
+    .option('--once', 'end after the table; 1 if an answer was not as expected')
+    .action(async ({ once = false }: { once?: boolean }) => {
+      done(await (await import('./dev.js')).dev({ once }));
+    });
+  program
+    .command('serve')
+    .description('run the codec server')
+    .option(
+      '-c, --config <file>',
+      'configuration file (default: $KEYHOLE_CONFIG, then keyhole.yaml if it exists)',
+    )
+    .action(async ({ config }: { config?: string }) => {
+      done(await (await import('./serve.js')).serve({ file: config }));
+    });
+  program
+    .command('check')
+    .description('tell every mistake of the configuration; exit code 0 or 78')
+    .option(
+      '-c, --config <file>',
+      'configuration file (default: $KEYHOLE_CONFIG, then keyhole.yaml if it exists)',
+    )
+    .action(async ({ config }: { config?: string }) => {
+      done(await (await import('./check.js')).check({ file: config }));
+    });
+  program
+    .command('keys')
+    .description('local key files')
+    .command('generate')
+    .description('make a key file with one fresh key, readable by you alone')
+    .argument('<file>', 'where to; a file that is there is never written over')
+    .option('--id <id>', 'id of the key, recorded with every payload (default: local- and a random part)')
+    .action(async (file: string, { id }: { id?: string }) => {
+      done(await (await import('./keys.js')).generateKeys({ file, id }));
+    });
+  return program;
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return (manifest as { version: string }).version;
+}

@@ -1,0 +1,224 @@
+// `access`: who is believed, where roles come from, what they allow.
+import { X509Certificate } from 'node:crypto';
+import type { Rule } from '../access/policy.js';
+import { apiKeyFile, fixedApiKey, type ApiKey } from '../access/roles/api-key.js';
+import { grantProblem } from '../access/roles/static.js';
+import { matches } from '../keys/keyring.js';
+import { parseAddress } from './address.js';
+import type { AccessConfig, IssuerConfig, KeysConfig, RolesConfig } from './config.js';
+import { variable } from './environment.js';
+import { fileIn, type Place } from './place.js';
+import { pathTo } from './problems.js';
+import { readShape, readValue, type ReadShape } from './read-shape.js';
+import { ACCESS, accountId, ISSUER, PRESET_ISSUER, ROLES, RULE } from './schema.js';
+import { readTextFile } from './text-file.js';
+
+const DEFAULT_OPS_ADDRESS = 'saas-api.tmprl.cloud:443';
+const DEFAULT_OPS_API_VERSION = '2024-05-13-00';
+
+/** `undefined` where something is wrong. `keys` tells which namespaces are served. */
+export async function readAccess(
+  value: unknown,
+  keys: readonly KeysConfig[],
+  place: Place,
+): Promise<AccessConfig | undefined> {
+  const section = readShape(ACCESS, value ?? {}, 'access', place.problems);
+  const account = accountOf(section.account, place);
+  const issuers = await readIssuers(section.issuers ?? [], place);
+  const roles = await readRoles(section.roles, place);
+  const rules = readRules(section.rules ?? [], keys, place);
+  if (roles === undefined) return undefined;
+  return { account, issuers, roles, rules };
+}
+
+function accountOf(written: string | undefined, { env, problems }: Place): string | undefined {
+  const given = variable(env, 'KEYHOLE_ACCOUNT');
+  return given === undefined ? written : readValue(accountId, given.value, given.path, problems);
+}
+
+async function readIssuers(list: readonly unknown[], place: Place): Promise<IssuerConfig[]> {
+  const issuers: IssuerConfig[] = [];
+  const names = new Map<string, string>();
+  const domains = new Map<string, string>();
+  for (const [index, value] of list.entries()) {
+    const path = `access.issuers[${index}]`;
+    if (typeof value === 'object' && value !== null && 'preset' in value) {
+      const { preset, subjects } = readShape(PRESET_ISSUER, value, path, place.problems);
+      once(names, preset, `${path}.preset`, place);
+      if (preset !== undefined) issuers.push({ preset, ...(subjects === undefined ? {} : { subjects }) });
+      continue;
+    }
+    const written = readShape(ISSUER, value, path, place.problems);
+    once(names, written.issuer, `${path}.issuer`, place);
+    for (const [at, domain] of (written.emailDomains ?? []).entries()) {
+      once(domains, domain.toLowerCase(), `${path}.emailDomains[${at}]`, place);
+    }
+    const issuer = await issuerOf(written, path, place);
+    if (issuer !== undefined) issuers.push(issuer);
+  }
+  return issuers;
+}
+
+/** An issuer has one entry, and a domain one issuer. */
+function once(seen: Map<string, string>, name: string | undefined, path: string, { problems }: Place): void {
+  const first = name === undefined ? undefined : seen.get(name);
+  if (first !== undefined) problems.add(path, `is the same as ${first}`);
+  else if (name !== undefined) seen.set(name, path);
+}
+
+async function issuerOf(
+  { issuer, audience, jwks, ca, claims, emailDomains, subjects }: ReadShape<typeof ISSUER>,
+  path: string,
+  place: Place,
+): Promise<IssuerConfig | undefined> {
+  if (emailDomains === undefined && !place.problems.at(`${path}.emailDomains`)) {
+    place.problems.add(`${path}.emailDomains`, 'is required: roles are looked up by e-mail');
+  }
+  const pem = ca === undefined ? undefined : await readCertificates(fileIn(place, ca), `${path}.ca`, place);
+  if (issuer === undefined || audience === undefined || claims === undefined) return undefined;
+  return {
+    issuer,
+    audience,
+    emailClaim: claims.email,
+    ...(claims.emailVerified === undefined ? {} : { emailVerifiedClaim: claims.emailVerified }),
+    ...(jwks === undefined ? {} : { jwks }),
+    ...(pem === undefined ? {} : { ca: pem }),
+    ...(emailDomains === undefined ? {} : { emailDomains }),
+    ...(subjects === undefined ? {} : { subjects }),
+  };
+}
+
+async function readCertificates(
+  file: string,
+  path: string,
+  { problems }: Place,
+): Promise<string | undefined> {
+  const result = await readTextFile(file, { secret: false, maxBytes: 1 << 20 });
+  if ('sentence' in result) problems.add(path, result.sentence);
+  else if (isCertificate(result.text)) return result.text;
+  else problems.add(path, 'the file does not hold a certificate in PEM');
+  return undefined;
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    new X509Certificate(pem);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function readRoles(value: unknown, place: Place): Promise<RolesConfig | undefined> {
+  const { problems } = place;
+  const written = readShape(ROLES, value, 'access.roles', problems);
+  const { source, people, freshSeconds, staleSeconds } = written;
+  if (freshSeconds !== undefined && staleSeconds !== undefined && staleSeconds < freshSeconds) {
+    problems.add('access.roles.staleSeconds', 'must not be less than freshSeconds');
+  }
+  if (source === 'static') return staticRoles(written, place);
+  if (people !== undefined) problems.add('access.roles.people', 'is only for source: static');
+  const ca = await caOf(written, place);
+  const apiKey = source === undefined ? undefined : await apiKeyOf(written, place);
+  const address = opsAddress(place);
+  const apiVersion = opsApiVersion(place);
+  if (apiKey === undefined || freshSeconds === undefined || staleSeconds === undefined) return undefined;
+  return {
+    source: 'temporal-cloud',
+    address,
+    apiVersion,
+    apiKey,
+    freshMs: freshSeconds * 1000,
+    staleMs: staleSeconds * 1000,
+    ...(ca === undefined ? {} : { ca }),
+  };
+}
+
+type Roles = ReadShape<typeof ROLES>;
+
+async function caOf({ ca }: Roles, place: Place): Promise<string | undefined> {
+  return ca === undefined ? undefined : readCertificates(fileIn(place, ca), 'access.roles.ca', place);
+}
+
+function staticRoles({ people, ca, apiKeyFile: file }: Roles, { problems }: Place): RolesConfig | undefined {
+  const path = 'access.roles.people';
+  if (ca !== undefined) problems.add('access.roles.ca', 'is only for source: temporal-cloud');
+  if (file !== undefined) problems.add('access.roles.apiKeyFile', 'is only for source: temporal-cloud');
+  if (people === undefined) {
+    if (!problems.at(path)) problems.add(path, 'is required for source: static');
+    return undefined;
+  }
+  const emails = new Map<string, string>();
+  for (const [email, grants] of Object.entries(people)) {
+    const at = pathTo(path, email);
+    if (!/^[\x21-\x3f\x41-\x7e]+@[\x21-\x3f\x41-\x7e]+$/.test(email))
+      problems.add(at, 'is not an e-mail address');
+    once(emails, email.toLowerCase(), at, { problems } as Place);
+    grants.forEach((grant, index) => {
+      if (grantProblem(grant) === undefined) return;
+      problems.add(
+        pathTo(at, index),
+        'must be account:ROLE, or ROLE@NAMESPACE with an inherited:, namespace: or custom: role',
+      );
+    });
+  }
+  return { source: 'static', people };
+}
+
+/** By the environment or by a file, never by both. */
+async function apiKeyOf({ apiKeyFile: written }: Roles, place: Place): Promise<ApiKey | undefined> {
+  const { problems } = place;
+  const given = variable(place.env, 'TEMPORAL_API_KEY');
+  const path = 'access.roles.apiKeyFile';
+  if (written === undefined) {
+    if (problems.at(path)) return undefined;
+    if (given !== undefined) return usableKey(given.value, given.path, place);
+    problems.add('TEMPORAL_API_KEY', `is required for source: temporal-cloud (or ${path})`);
+    return undefined;
+  }
+  if (given !== undefined) problems.add('TEMPORAL_API_KEY', `is given twice: ${path} is set too`);
+  const file = fileIn(place, written);
+  const result = await readTextFile(file, { secret: true });
+  if ('text' in result) return usableKey(result.text.trim(), path, place) && apiKeyFile(file);
+  problems.add(path, result.sentence);
+  return undefined;
+}
+
+function usableKey(key: string, path: string, { problems }: Place): ApiKey | undefined {
+  try {
+    return fixedApiKey(key);
+  } catch {
+    problems.add(path, 'does not hold one API key');
+    return undefined;
+  }
+}
+
+function opsAddress({ env, problems }: Place): string {
+  const given = variable(env, 'TEMPORAL_OPS_ADDRESS');
+  if (given !== undefined && parseAddress(given.value) === undefined)
+    problems.add(given.path, 'must be host:port');
+  return given?.value ?? DEFAULT_OPS_ADDRESS;
+}
+
+function opsApiVersion({ env, problems }: Place): string {
+  const given = variable(env, 'TEMPORAL_OPS_API_VERSION');
+  if (given !== undefined && !/^[\x21-\x7e]{1,64}$/.test(given.value)) {
+    problems.add(given.path, `must be a version, such as ${DEFAULT_OPS_API_VERSION}`);
+  }
+  return given?.value ?? DEFAULT_OPS_API_VERSION;
+}
+
+function readRules(list: readonly unknown[], keys: readonly KeysConfig[], { problems }: Place): Rule[] {
+  const served = keys.flatMap(({ namespaces }) => namespaces);
+  return list.flatMap((value, index) => {
+    const path = `access.rules[${index}]`;
+    const { roles, may, namespaces } = readShape(RULE, value, path, problems);
+    for (const [at, name] of (namespaces ?? []).entries()) {
+      if (problems.at('keys') || name.includes('*') || served.some((pattern) => matches(pattern, name)))
+        continue;
+      problems.add(`${path}.namespaces[${at}]`, 'no entry of keys covers this namespace');
+    }
+    if (roles === undefined || may === undefined) return [];
+    return [{ roles, may, ...(namespaces === undefined ? {} : { namespaces }) }];
+  });
+}

@@ -1,0 +1,125 @@
+// From a configuration to the parts of a codec server; the only file that knows all of them.
+import type { Logger } from 'pino';
+import type { AuditLog } from '../access/audit-log.js';
+import { temporalCloudIssuer, type IssuerOptions } from '../access/issuer-options.js';
+import { Policy } from '../access/policy.js';
+import { StaticRoles } from '../access/roles/static.js';
+import { TemporalCloudRoles } from '../access/roles/temporal-cloud.js';
+import { TokenVerifier } from '../access/token-verifier.js';
+import { PayloadCipher } from '../codec/payload-cipher.js';
+import { DataKeys } from '../keys/data-keys.js';
+import { KeyCalls } from '../keys/key-calls.js';
+import type { CodecServerParts } from '../server/app.js';
+import type { Metrics } from '../server/metrics.js';
+import type { AccessConfig, Config, IssuerConfig } from './config.js';
+import { openKeyring } from './open-wrapping-key.js';
+import { probeKeys } from './probe-keys.js';
+import type { Problem } from './problems.js';
+
+/** What outlives a change of the configuration. */
+export interface Lasting {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly audit: AuditLog;
+}
+
+export interface Assembled {
+  readonly parts: CodecServerParts;
+  readonly authentication: Authentication;
+  /** Loads key sets and role lists, so that the first caller need not wait. Never rejects. */
+  warm(): Promise<void>;
+  /** Ends the connections to key services and to the source of roles. */
+  close(): void;
+}
+
+/**
+ * Asks key services whether the keys of namespaces that are listed by name work: what they *answer* may be a problem,
+ * that they do not answer is only logged.
+ *
+ * @param previous - what ran until now: if the same issuers are trusted, their key sets stay loaded.
+ */
+export async function assemble(
+  config: Config,
+  lasting: Lasting,
+  previous?: Assembled,
+): Promise<{ readonly assembled: Assembled } | { readonly problems: readonly Problem[] }> {
+  const { logger, metrics, audit } = lasting;
+  const observer = metrics.observer();
+  const { keyring, close } = await openKeyring(config.keys);
+  const calls = new KeyCalls({ callsPerSecond: config.server.limits.keyCallsPerSecond, observer });
+  const problems = await probeKeys(config.keys, { keyring, calls, logger });
+  if (problems.length > 0) {
+    close();
+    return { problems };
+  }
+  const dataKeys = new DataKeys({ keyring, calls, observer });
+  const source = roleSourceOf(config.access, logger);
+  const authentication = authenticationOf(config.access, source, logger, previous?.authentication);
+  const parts: CodecServerParts = {
+    authenticator: authentication.verifier,
+    authorizer: new Policy({ rules: config.access.rules, source }),
+    audit,
+    cipher: new PayloadCipher({ keyring, dataKeys, observer }),
+    options: config.server,
+    logger,
+    metrics,
+  };
+  const assembled: Assembled = {
+    parts,
+    authentication,
+    warm: async () => {
+      await Promise.all([
+        authentication.verifier.warm(),
+        source instanceof TemporalCloudRoles ? source.warm() : undefined,
+      ]);
+    },
+    close: () => {
+      close();
+      source.close();
+    },
+  };
+  return { assembled };
+}
+
+function roleSourceOf({ roles, account }: AccessConfig, logger: Logger): StaticRoles | TemporalCloudRoles {
+  if (roles.source === 'static') return new StaticRoles(roles);
+  return new TemporalCloudRoles({ ...roles, logger, ...(account === undefined ? {} : { account }) });
+}
+
+/** Who is believed, and what tells the account whose enterprise connection may speak. */
+interface Authentication {
+  readonly verifier: TokenVerifier;
+  /** The issuers, to tell whether they are still the same. */
+  readonly issuers: string;
+  accountOf: () => string | undefined;
+}
+
+function authenticationOf(
+  { issuers, account }: AccessConfig,
+  source: StaticRoles | TemporalCloudRoles,
+  logger: Logger,
+  previous: Authentication | undefined,
+): Authentication {
+  const accountOf = (): string | undefined =>
+    source instanceof TemporalCloudRoles ? source.account() : account;
+  const described = JSON.stringify(issuers);
+  if (previous?.issuers === described) {
+    previous.accountOf = accountOf;
+    previous.verifier.clear();
+    return previous;
+  }
+  const options = issuers.map((issuer) => issuerOptions(issuer, () => made.accountOf()));
+  const made: Authentication = {
+    verifier: new TokenVerifier({ issuers: options, logger }),
+    issuers: described,
+    accountOf,
+  };
+  return made;
+}
+
+function issuerOptions(issuer: IssuerConfig, account: () => string | undefined): IssuerOptions {
+  const { subjects } = issuer;
+  if ('preset' in issuer)
+    return temporalCloudIssuer({ account, ...(subjects === undefined ? {} : { subjects }) });
+  return { ...issuer, subjects: () => subjects ?? ['*'] };
+}

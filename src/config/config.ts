@@ -1,0 +1,60 @@
+// What a configuration says once nothing is wrong with it: every default filled in, every file read.
+import type { IssuerOptions } from '../access/issuer-options.js';
+import type { Rule } from '../access/policy.js';
+import type { ApiKey } from '../access/roles/api-key.js';
+import type { ForeignFormat, WriteFormat } from '../keys/keyring.js';
+import type { LocalKey } from '../keys/providers/local.js';
+import type { ServerOptions } from '../server/app.js';
+import type { Address } from './address.js';
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+
+export interface Config {
+  readonly logLevel: LogLevel;
+  readonly server: ServerOptions;
+  readonly keys: readonly KeysConfig[];
+  readonly access: AccessConfig;
+  readonly audit: 'stdout' | { readonly file: string };
+  readonly metrics: Address;
+  /** What is no mistake, but should be known: one sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** One entry of `keys`. */
+export interface KeysConfig {
+  readonly namespaces: readonly string[];
+  readonly write: WriteFormat;
+  readonly wrap: WrappingKeyConfig;
+  readonly unwrap: readonly WrappingKeyConfig[];
+  readonly reads: readonly ForeignFormat[];
+  readonly passThrough: 'allow' | 'refuse';
+}
+
+export type WrappingKeyConfig =
+  | { readonly provider: 'aws-kms'; readonly key: string }
+  | { readonly provider: 'local'; readonly keys: readonly LocalKey[] };
+
+export interface AccessConfig {
+  /** `undefined`: asked of the API. */
+  readonly account: string | undefined;
+  readonly issuers: readonly IssuerConfig[];
+  readonly roles: RolesConfig;
+  readonly rules: readonly Rule[];
+}
+
+export type IssuerConfig =
+  | { readonly preset: 'temporal-cloud'; readonly subjects?: readonly string[] }
+  | (Omit<IssuerOptions, 'subjects'> & { readonly subjects?: readonly string[] });
+
+export type RolesConfig =
+  | {
+      readonly source: 'temporal-cloud';
+      readonly address: string;
+      readonly apiVersion: string;
+      readonly apiKey: ApiKey;
+      /** PEM. */
+      readonly ca?: string;
+      readonly freshMs: number;
+      readonly staleMs: number;
+    }
+  | { readonly source: 'static'; readonly people: Readonly<Record<string, readonly string[]>> };

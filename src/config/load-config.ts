@@ -1,0 +1,101 @@
+// From configuration file and environment to a configuration, or to everything that is wrong with them.
+import { dirname, resolve } from 'node:path';
+import type { Config, LogLevel } from './config.js';
+import { readAccess } from './access-section.js';
+import { variable, type Environment } from './environment.js';
+import { readKeys } from './keys-section.js';
+import { fileIn, type Place } from './place.js';
+import { Problems, type Problem } from './problems.js';
+import { processProblems, processWarnings, type ProcessFacts } from './process-facts.js';
+import { readShape } from './read-shape.js';
+import { FILE } from './schema.js';
+import { readServer } from './server-section.js';
+import { NO_SUCH_FILE, readTextFile } from './text-file.js';
+import { parseYaml } from './yaml-document.js';
+
+export interface LoadOptions {
+  /** Path of the file, as the command line gives it. Default is `KEYHOLE_CONFIG`, then `keyhole.yaml` if it exists. */
+  readonly file?: string | undefined;
+  readonly env: Environment;
+  /** Absolute. */
+  readonly cwd: string;
+  /** How this process was started, judged too where it is given. */
+  readonly process?: ProcessFacts;
+  /** Milliseconds since the epoch. Default is the system's clock. */
+  readonly nowMs?: number;
+}
+
+export type LoadResult = { readonly config: Config } | { readonly problems: readonly Problem[] };
+
+const DEFAULT_FILE = 'keyhole.yaml';
+const MAX_FILE_BYTES = 256 * 1024;
+const LOG_LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
+
+/** Reads files only: no network, and nothing is written. Never rejects. */
+export async function loadConfig({ file, env, cwd, process, nowMs }: LoadOptions): Promise<LoadResult> {
+  const problems = new Problems();
+  const warnings: string[] = [];
+  if (process !== undefined) {
+    for (const { path, sentence } of processProblems(process, env)) problems.add(path, sentence);
+    warnings.push(...processWarnings(process));
+  }
+  const { document, path } = await readDocument({ file, env, cwd }, problems);
+  const fileDirectory = path === undefined ? cwd : dirname(path);
+  const place: Place = { env, cwd, fileDirectory, problems, warnings, nowMs: nowMs ?? Date.now() };
+  const config = document === undefined ? undefined : await readSections(document, place);
+  if (config === undefined || problems.all.length > 0) return { problems: problems.all };
+  return { config };
+}
+
+async function readSections(document: unknown, place: Place): Promise<Config | undefined> {
+  const file = readShape(FILE, document, '', place.problems);
+  const logLevel = logLevelOf(place);
+  const server = await readServer(file, place);
+  const keys = await readKeys(file.keys, place);
+  const access = await readAccess(file.access, keys, place);
+  const { audit, metrics } = file;
+  if (server === undefined || access === undefined || audit === undefined || metrics === undefined)
+    return undefined;
+  const { warnings } = place;
+  if (audit === 'stdout') warnings.push('the record goes to stdout: it is only as durable as what reads it');
+  return {
+    logLevel,
+    server,
+    keys,
+    access,
+    audit: audit === 'stdout' ? audit : { file: fileIn(place, audit.file) },
+    metrics: metrics.listen,
+    warnings,
+  };
+}
+
+interface Document {
+  /** `undefined`: it could not be read. */
+  readonly document: unknown;
+  /** Absolute; `undefined`: there is no file. */
+  readonly path: string | undefined;
+}
+
+async function readDocument({ file, env, cwd }: LoadOptions, problems: Problems): Promise<Document> {
+  const given = file === undefined ? variable(env, 'KEYHOLE_CONFIG') : { value: file, path: file };
+  const path = resolve(cwd, given?.value ?? DEFAULT_FILE);
+  const result = await readTextFile(path, { secret: false, maxBytes: MAX_FILE_BYTES });
+  if ('sentence' in result) {
+    if (given === undefined && result.sentence === NO_SUCH_FILE) return { document: {}, path: undefined };
+    problems.add(given?.path ?? DEFAULT_FILE, result.sentence);
+    return { document: undefined, path };
+  }
+  const parsed = parseYaml(result.text);
+  if ('value' in parsed) return { document: parsed.value ?? {}, path };
+  const name = given?.value ?? DEFAULT_FILE;
+  for (const { line, column, sentence } of parsed.mistakes)
+    problems.add(`${name}:${line}:${column}`, sentence);
+  return { document: undefined, path };
+}
+
+function logLevelOf({ env, problems }: Place): LogLevel {
+  const given = variable(env, 'KEYHOLE_LOG_LEVEL');
+  const level = LOG_LEVELS.find((name) => name === (given?.value ?? 'info'));
+  if (level === undefined) problems.add('KEYHOLE_LOG_LEVEL', `must be one of ${LOG_LEVELS.join(', ')}`);
+  return level ?? 'info';
+}

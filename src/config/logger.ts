@@ -1,0 +1,27 @@
+// The log: JSON lines on stderr, written as they come, never at the cost of answering.
+import { destination, pino, type Logger } from 'pino';
+import type { LogLevel } from './config.js';
+
+export interface Log {
+  readonly logger: Logger;
+  /** Writes what is still waiting; call it before the process ends. */
+  readonly flush: () => void;
+}
+
+/** Lines that may wait for a reader who does not keep up; beyond them lines are lost, not requests. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+
+/** @param dest - a file descriptor, or the path of a file. */
+export function createLog(level: LogLevel, dest: number | string): Log {
+  const stream = destination({ dest, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES });
+  const logger = pino(
+    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    stream,
+  );
+  return {
+    logger,
+    flush: () => {
+      stream.flushSync();
+    },
+  };
+}

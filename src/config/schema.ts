@@ -1,0 +1,218 @@
+// The keys of `keyhole.yaml`: their form, default and bounds. What they mean together is for the sections to check.
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { isPattern } from '../access/pattern.js';
+import { isRole } from '../access/roles/role-names.js';
+import { isNamespacePattern } from '../keys/keyring.js';
+import { trustedAddresses } from '../server/client-address.js';
+import { DEFAULT_LIMITS, LIMIT_BOUNDS, type Limits } from '../server/limits.js';
+import { parseAddress } from './address.js';
+
+/** Keys and their schemas, each checked by itself. */
+export type Shape = Readonly<Record<string, z.ZodType>>;
+
+const text = z
+  .string({ error: orRequired('must be text (in quotes, where YAML takes it for something else)') })
+  .regex(/^[^\p{Cc}]{1,4096}$/u, { error: 'must be one line of text' });
+const path = text;
+const namespacePattern = text.refine(isNamespacePattern, {
+  error: 'must be a namespace, or a pattern with one *',
+});
+const flag = z.boolean({ error: orRequired('must be true or false') });
+
+/** `host:port`, as `{ host, port }`. */
+export const address = text.transform((written, context) => {
+  const parsed = parseAddress(written);
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: 'must be host:port' });
+  return z.NEVER;
+});
+
+export const accountId = text.regex(/^[A-Za-z0-9_-]{1,63}$/, {
+  error: 'must be an account id, such as a1b2c',
+});
+
+/** The whole file; `keys` and `access` are shapes of their own. */
+export const FILE = {
+  listen: address.prefault('127.0.0.1:8081'),
+  publicUrl: text.optional(),
+  trustedProxies: list(text.refine(isCidr, { error: 'must be a CIDR' })).default([]),
+  tls: section({ cert: path, key: path }).optional(),
+  cors: section({
+    origins: list(text).default(['https://cloud.temporal.io']),
+    credentials: flag.default(true),
+  }).prefault({}),
+  denied: oneOf('error', 'encrypted', 'notice').default('error'),
+  limits: section(limits()).default(DEFAULT_LIMITS),
+  keys: some(z.unknown()).optional(),
+  access: z.unknown().optional(),
+  audit: z
+    .union([z.literal('stdout'), section({ file: path })], {
+      error: orRequired('must be stdout, or { file: PATH }'),
+    })
+    .default({ file: './keyhole-audit.ndjson' }),
+  metrics: section({ listen: address.prefault('127.0.0.1:9464') }).prefault({}),
+} as const satisfies Shape;
+
+const wrappingKey = z.discriminatedUnion(
+  'provider',
+  [
+    section({ provider: z.literal('aws-kms'), key: text.default('alias/{namespace}') }),
+    section({ provider: z.literal('local'), file: path }),
+  ],
+  {
+    error: (issue) =>
+      issue.input === undefined
+        ? 'is required'
+        : 'note' in issue
+          ? 'must be one of aws-kms, local'
+          : 'must be a mapping with provider, …',
+  },
+);
+
+/** One entry of `keys`. */
+export const KEYS_ENTRY = {
+  namespaces: some(namespacePattern),
+  write: oneOf('keyhole/v1', 'encryption-jwt').default('keyhole/v1'),
+  wrap: wrappingKey,
+  unwrap: list(wrappingKey).default([]),
+  reads: list(oneOf('encryption-jwt')).default([]),
+  passThrough: oneOf('allow', 'refuse').default('allow'),
+} as const satisfies Shape;
+
+/** What `keys` is where no such section is written: the seed's. */
+export const SEED_KEYS: readonly unknown[] = [
+  {
+    namespaces: ['*'],
+    wrap: { provider: 'aws-kms', key: 'alias/{namespace}' },
+    reads: ['encryption-jwt'],
+  },
+];
+
+const DEFAULT_RULES = [
+  {
+    roles: ['account:owner', 'account:admin', 'inherited:admin', 'namespace:admin'],
+    may: ['decode', 'encode', 'download'],
+  },
+  { roles: ['inherited:write', 'namespace:write'], may: ['encode'] },
+];
+
+export const ACCESS = {
+  account: accountId.optional(),
+  issuers: some(z.unknown()).default([{ preset: 'temporal-cloud' }]),
+  roles: z.unknown().default({}),
+  rules: some(z.unknown()).default(DEFAULT_RULES),
+} as const satisfies Shape;
+
+/** One entry of `access.issuers` that names a preset. */
+export const PRESET_ISSUER = {
+  preset: oneOf('temporal-cloud'),
+  subjects: some(subjectPattern()).optional(),
+} as const satisfies Shape;
+
+/** One entry of `access.issuers` that does not. */
+export const ISSUER = {
+  issuer: httpsUrl(),
+  audience: z
+    .union([audience(), some(audience())], {
+      error: orRequired('must be a name, or a list of names, none of them with *'),
+    })
+    .transform((one) => [one].flat()),
+  jwks: httpsUrl().optional(),
+  ca: path.optional(),
+  claims: section({ email: text.default('email'), emailVerified: text.optional() }).prefault({}),
+  emailDomains: some(
+    text.regex(/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/i, { error: 'must be a domain, without * and @' }),
+  ).optional(),
+  subjects: some(subjectPattern()).optional(),
+} as const satisfies Shape;
+
+export const ROLES = {
+  source: oneOf('temporal-cloud', 'static').default('temporal-cloud'),
+  ca: path.optional(),
+  apiKeyFile: path.optional(),
+  people: z.record(z.string(), list(text), { error: 'must be a mapping from e-mail to roles' }).optional(),
+  freshSeconds: wholeNumber(1, 300).default(60),
+  staleSeconds: wholeNumber(1, 900).default(300),
+} as const satisfies Shape;
+
+/** One entry of `access.rules`. */
+export const RULE = {
+  roles: some(text.refine(isRole, { error: 'is not a role' })),
+  may: some(oneOf('decode', 'encode', 'download')),
+  namespaces: some(namespacePattern).optional(),
+} as const satisfies Shape;
+
+type Sentence = (issue: { readonly input?: unknown }) => string;
+
+/** "is required" where nothing is there. */
+function orRequired(sentence: string): Sentence {
+  return ({ input }) => (input === undefined ? 'is required' : sentence);
+}
+
+function oneOf<const T extends readonly [string, ...string[]]>(
+  ...values: T
+): z.ZodEnum<{ [K in T[number]]: K }> {
+  return z.enum(values, {
+    error: orRequired(`must be ${values.length === 1 ? '' : 'one of '}${values.join(', ')}`),
+  });
+}
+
+function wholeNumber(least: number, most: number): z.ZodInt {
+  const error = orRequired(`must be a whole number from ${least} to ${most}`);
+  return z.int({ error }).min(least, { error }).max(most, { error });
+}
+
+function list<T extends z.ZodType>(item: T): z.ZodArray<T> {
+  return z.array(item, { error: orRequired('must be a list') });
+}
+
+/** A list of at least one. */
+function some<T extends z.ZodType>(item: T): z.ZodArray<T> {
+  return list(item).min(1, { error: 'must not be empty' });
+}
+
+function section<T extends z.ZodRawShape>(shape: T): z.ZodObject<T, z.core.$strict> {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? unknownKey(Object.keys(shape))
+        : orRequired(`must be a mapping with ${Object.keys(shape).join(', ')}`)(issue),
+  });
+}
+
+export function unknownKey(known: readonly string[]): string {
+  return `is not a key here; there are ${known.join(', ')}`;
+}
+
+function limits(): { [K in keyof Limits]: z.ZodDefault<z.ZodInt> } {
+  const entries = Object.entries(LIMIT_BOUNDS).map(([name, { least, most, default: value }]) => [
+    name,
+    wholeNumber(least, most).default(value),
+  ]);
+  return Object.fromEntries(entries) as { [K in keyof Limits]: z.ZodDefault<z.ZodInt> };
+}
+
+function audience(): z.ZodString {
+  return text.refine((name) => !name.includes('*'));
+}
+
+function subjectPattern(): z.ZodString {
+  return text.refine(isPattern, { error: 'must be a subject, or a pattern with one *' });
+}
+
+function httpsUrl(): z.ZodString {
+  return text.refine((url) => URL.canParse(url) && new URL(url).protocol === 'https:', {
+    error: 'must be an https address',
+  });
+}
+
+function isCidr(written: string): boolean {
+  const [base = '', bits, ...more] = written.split('/');
+  const family = isIP(base);
+  if (family === 0 || more.length > 0) return false;
+  if (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)))
+    return false;
+  trustedAddresses([written]);
+  return true;
+}

@@ -1,0 +1,228 @@
+// A codec server from its configuration: started, reloaded, ended.
+import type { Writable } from 'node:stream';
+import type { Logger } from 'pino';
+import type { AuditLog } from '../access/audit-log.js';
+import { openAuditFile } from '../access/file-audit-log.js';
+import { StreamAuditLog } from '../access/stream-audit-log.js';
+import { createCodecServer, type CodecServer } from '../server/app.js';
+import { CALLER_DEADLINE_MS } from '../server/limits.js';
+import { loggedError } from '../server/error-log.js';
+import { createMetrics, type Metrics } from '../server/metrics.js';
+import { urlHost, type Address } from './address.js';
+import { assemble, type Assembled } from './assemble.js';
+import type { Config } from './config.js';
+import type { LoadResult } from './load-config.js';
+import { problemLine, type Problem } from './problems.js';
+
+export interface ServiceOptions {
+  readonly config: Config;
+  /** Reads the configuration anew. */
+  readonly load: () => Promise<LoadResult>;
+  readonly logger: Logger;
+  /** Where the record goes with `audit: stdout`. */
+  readonly stdout: Writable;
+}
+
+export type StartResult = { readonly service: Service } | { readonly problems: readonly Problem[] };
+
+/** Requests that were in flight at a reload have ended after this time. */
+const RETIRED_MS = 2 * CALLER_DEADLINE_MS;
+
+/**
+ * Opens no port where there are problems.
+ *
+ * @throws Error with one sentence where an address cannot be listened on.
+ */
+export async function startService(options: ServiceOptions): Promise<StartResult> {
+  const { config, logger } = options;
+  const opened = await openAudit(config.audit, options.stdout);
+  if ('problems' in opened) return opened;
+  const { audit } = opened;
+  const metrics = createMetrics();
+  const result = await assemble(config, { logger, metrics, audit });
+  if ('problems' in result) {
+    await Promise.all([audit.close(), metrics.close()]);
+    return result;
+  }
+  for (const warning of config.warnings) logger.warn(warning);
+  const service = new Service(options, { audit, metrics }, result.assembled);
+  await service.listen();
+  return { service };
+}
+
+export class Service {
+  readonly #options: ServiceOptions;
+  readonly #metrics: Metrics;
+  readonly #server: CodecServer;
+  readonly #retired = new Set<() => void>();
+  #config: Config;
+  #audit: AuditLog;
+  #assembled: Assembled;
+  #reloading = Promise.resolve();
+  #urls = { url: '', metrics: '' };
+
+  constructor(
+    options: ServiceOptions,
+    { audit, metrics }: { audit: AuditLog; metrics: Metrics },
+    assembled: Assembled,
+  ) {
+    this.#options = options;
+    this.#config = options.config;
+    this.#audit = audit;
+    this.#metrics = metrics;
+    this.#assembled = assembled;
+    this.#server = createCodecServer(assembled.parts);
+  }
+
+  /** Where it listens, with the real ports. */
+  get urls(): { readonly url: string; readonly metrics: string } {
+    return this.#urls;
+  }
+
+  /** @throws Error with one sentence; then everything is closed. */
+  async listen(): Promise<void> {
+    const { server, metrics } = this.#config;
+    try {
+      const counted = await this.#metrics.listen(metrics).catch(cannotListen(metrics, 'metrics.listen'));
+      const { url } = await this.#server.listen().catch(cannotListen(server.listen, 'listen'));
+      this.#urls = { url, metrics: counted.url };
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+    void this.#assembled.warm();
+  }
+
+  /** One at a time. Never rejects: what is wrong is logged, and what ran goes on. */
+  reload(): Promise<void> {
+    this.#reloading = this.#reloading
+      .then(() => this.#reload())
+      .catch((error: unknown) => {
+        this.#options.logger.error({ error: loggedError(error) }, 'the reload failed; what ran goes on');
+      });
+    return this.#reloading;
+  }
+
+  /** Not ready at once, then no new connections; resolves when all is ended. `hurry` leaves out the delay. */
+  async stop({ hurry }: { readonly hurry: boolean }): Promise<void> {
+    await (hurry ? this.#server.close() : this.#server.drain());
+    await this.#reloading;
+    await this.#close();
+  }
+
+  async #reload(): Promise<void> {
+    const { logger, load } = this.#options;
+    await this.#audit.reopen().catch((error: unknown) => {
+      logger.error({ error: loggedError(error) }, 'the audit file could not be reopened; the old one stays');
+    });
+    const loaded = await load();
+    if ('problems' in loaded) {
+      this.#refuse(loaded.problems);
+      return;
+    }
+    const { config } = loaded;
+    const audit = await this.#auditFor(config);
+    if ('problems' in audit) {
+      this.#refuse(audit.problems);
+      return;
+    }
+    const lasting = { logger, metrics: this.#metrics, audit: audit.audit };
+    const result = await assemble(config, lasting, this.#assembled);
+    if ('problems' in result) {
+      if (audit.audit !== this.#audit) await audit.audit.close();
+      this.#refuse(result.problems);
+      return;
+    }
+    await this.#take(config, result.assembled, audit.audit);
+  }
+
+  /** From here on nothing can be refused. */
+  async #take(config: Config, assembled: Assembled, audit: AuditLog): Promise<void> {
+    const { logger } = this.#options;
+    const [old, oldAudit] = [this.#assembled, this.#audit];
+    for (const setting of needingRestart(this.#config, config)) {
+      logger.warn({ setting }, 'the new value is used after a restart only');
+    }
+    [this.#config, this.#assembled, this.#audit] = [config, assembled, audit];
+    logger.level = config.logLevel;
+    this.#server.reload(assembled.parts);
+    void assembled.warm();
+    this.#retire(() => {
+      old.close();
+      if (oldAudit !== audit) void oldAudit.close();
+    });
+    await this.#server.reloadTls();
+    for (const warning of config.warnings) logger.warn(warning);
+    logger.info('the configuration was read again');
+  }
+
+  /** Ends what requests in flight may still use. */
+  #retire(end: () => void): void {
+    const timer = setTimeout(() => {
+      once();
+    }, RETIRED_MS);
+    timer.unref();
+    const once = (): void => {
+      clearTimeout(timer);
+      this.#retired.delete(once);
+      end();
+    };
+    this.#retired.add(once);
+  }
+
+  #refuse(problems: readonly Problem[]): void {
+    const { logger } = this.#options;
+    for (const problem of problems) logger.error({ path: problem.path }, problemLine(problem));
+    logger.error({ problems: problems.length }, 'the new configuration cannot be used; the old one stays');
+  }
+
+  /** The file that is open, unless the configuration names another one. */
+  async #auditFor(config: Config): Promise<AuditResult> {
+    const same = JSON.stringify(config.audit) === JSON.stringify(this.#config.audit);
+    return same ? { audit: this.#audit } : openAudit(config.audit, this.#options.stdout);
+  }
+
+  async #close(): Promise<void> {
+    for (const end of this.#retired) end();
+    this.#assembled.close();
+    await Promise.all([this.#audit.close(), this.#metrics.close()]);
+  }
+}
+
+type AuditResult = { readonly audit: AuditLog } | { readonly problems: readonly Problem[] };
+
+async function openAudit(audit: Config['audit'], stdout: Writable): Promise<AuditResult> {
+  if (audit === 'stdout') return { audit: new StreamAuditLog(stdout) };
+  try {
+    return { audit: await openAuditFile(audit.file) };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    return { problems: [{ path: 'audit.file', sentence: `the file cannot be opened and synced (${code})` }] };
+  }
+}
+
+function needingRestart(before: Config, after: Config): string[] {
+  const settings: Record<string, (config: Config) => unknown> = {
+    listen: ({ server }) => server.listen,
+    'metrics.listen': ({ metrics }) => metrics,
+    'limits.headerBytes': ({ server }) => server.limits.headerBytes,
+    tls: ({ server }) => server.tls === undefined,
+  };
+  return Object.entries(settings)
+    .filter(([, of]) => JSON.stringify(of(before)) !== JSON.stringify(of(after)))
+    .map(([name]) => name);
+}
+
+function cannotListen({ host, port }: Address, setting: string): (error: unknown) => never {
+  return (cause) => {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+    const reasons: Record<string, string> = {
+      EADDRINUSE: 'the port is in use',
+      EACCES: 'this user may not use the port',
+      EADDRNOTAVAIL: 'this machine does not have that address',
+      ENOTFOUND: 'there is no such host',
+    };
+    const reason = reasons[code] ?? code;
+    throw new Error(`${setting}: cannot listen on ${urlHost(host)}:${port}: ${reason}`, { cause });
+  };
+}
