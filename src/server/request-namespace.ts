@@ -1,6 +1,6 @@
 // The namespace a request names, by path or header.
+import { isNamespace } from '../codec/namespace.js';
 import { KeyholeError } from '../errors.js';
-import { isNamespace } from '../keys/namespace.js';
 
 /** @throws KeyholeError `namespace_missing`, `namespace_conflict`, `namespace_invalid` */
 export function requestNamespace(path: string | undefined, header: string | undefined): string {
