@@ -1,0 +1,22 @@
+// The import table of the house: which room of `src/` may import which.
+
+/** Files of `src/` itself are rooms of their own. */
+export const ROOMS = {
+  errors: [],
+  observer: ['errors'],
+  keys: ['errors', 'observer'],
+  codec: ['keys', 'errors', 'observer'],
+  access: ['errors', 'observer'],
+  server: ['codec', 'access', 'errors', 'observer'],
+  config: ['server', 'codec', 'access', 'keys', 'errors', 'observer'],
+  dev: ['config', 'server', 'codec', 'access', 'keys', 'errors', 'observer'],
+  cli: ['dev', 'config', 'server', 'codec', 'access', 'keys', 'testing', 'errors', 'observer'],
+  index: ['codec', 'keys', 'errors', 'observer'],
+  testing: ['keys', 'errors'],
+} as const satisfies Record<string, readonly string[]>;
+
+export type Room = keyof typeof ROOMS;
+
+export function isRoom(name: string): name is Room {
+  return name in ROOMS;
+}
