@@ -16,10 +16,15 @@ export interface PartOptions {
   /** Added to the test's own environment; undefined takes a variable out. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Whether the part answers as it should; asked again until it does. A throw means "not yet". */
-  readonly isReady: (signal: AbortSignal) => Promise<boolean>;
+  /**
+   * Whether the part answers as it should, or has said what it should; asked again until it does. A throw means "not
+   * yet".
+   */
+  readonly isReady: (signal: AbortSignal, said: string) => Promise<boolean>;
   /** Default is 60 s. */
   readonly readyWithinMs?: number;
+  /** Told all it says on stdout and stderr, as it says it. */
+  readonly hears?: (text: string) => void;
   /** Runs once the process has ended, e.g. to remove its files. */
   readonly afterwards?: () => Promise<void>;
 }
@@ -45,7 +50,7 @@ export async function spawnPart(options: PartOptions): Promise<RunningPart> {
     env,
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
-  const said = tailOf(child);
+  const said = tailOf(child, options.hears);
   const ended = endOf(child);
   endWithProcess(child);
   const stop = async () => {
@@ -53,7 +58,7 @@ export async function spawnPart(options: PartOptions): Promise<RunningPart> {
     await options.afterwards?.();
   };
   try {
-    await ready(options, ended, readyWithinMs);
+    await ready(options, said, ended, readyWithinMs);
   } catch (error) {
     await stop();
     const name = basename(options.command);
@@ -68,12 +73,17 @@ function dyingWithUs({ command, args }: PartOptions): [string, readonly string[]
   return [SETPRIV, ['--pdeathsig', 'KILL', '--', command, ...args]];
 }
 
-async function ready(options: PartOptions, ended: Promise<string>, withinMs: number): Promise<void> {
+async function ready(
+  { isReady }: PartOptions,
+  said: () => string,
+  ended: Promise<string>,
+  withinMs: number,
+): Promise<void> {
   const over = new AbortController();
   const signal = AbortSignal.any([over.signal, AbortSignal.timeout(withinMs)]);
   try {
     await Promise.race([
-      poll(options.isReady, signal, withinMs),
+      poll((within) => isReady(within, said()), signal, withinMs),
       ended.then((how) => {
         throw new Error(`ended before it was ready: ${how}`);
       }),
@@ -83,17 +93,22 @@ async function ready(options: PartOptions, ended: Promise<string>, withinMs: num
   }
 }
 
-async function poll(isReady: PartOptions['isReady'], signal: AbortSignal, withinMs: number): Promise<void> {
+async function poll(
+  isReady: (signal: AbortSignal) => Promise<boolean>,
+  signal: AbortSignal,
+  withinMs: number,
+): Promise<void> {
   while (!(await isReady(signal).catch(() => false))) {
     if (signal.aborted) throw new Error(`was not ready within ${withinMs} ms`);
     await delay(POLL_EVERY_MS);
   }
 }
 
-function tailOf(child: ChildProcess): () => string {
+function tailOf(child: ChildProcess, hears: PartOptions['hears']): () => string {
   let tail = '';
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', (text: string) => {
+      hears?.(text);
       tail = (tail + text).slice(-TAIL_CHARACTERS);
     });
   return () => tail.trim();
