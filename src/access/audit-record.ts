@@ -2,8 +2,11 @@
 import type { AuditEvent } from './audit-log.js';
 
 /** Names of a list beyond this many bytes are counted instead of named. */
-const MAX_LIST_BYTES = 4_096;
-const MAX_TEXT_LENGTH = 256;
+const MAX_LIST_BYTES = 3_072;
+/** Room for 255 characters of three bytes. */
+const MAX_TEXT_BYTES = 768;
+/** As many fit, however JSON escapes them. */
+const CUT_LENGTH = 120;
 
 /** Records that could not be written, told by the first line that could. */
 export interface Gap {
@@ -62,7 +65,11 @@ function iso(ms: number): string {
 }
 
 function cut(text: string): string {
-  return text.length <= MAX_TEXT_LENGTH ? text : `${text.slice(0, MAX_TEXT_LENGTH)}…`;
+  return bytesOf(text) <= MAX_TEXT_BYTES ? text : `${text.slice(0, CUT_LENGTH)}…`;
+}
+
+function bytesOf(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text));
 }
 
 /** As many names as fit; how many were left out stands beside them, as `…More`. */
@@ -70,7 +77,7 @@ function listed(name: string, values: readonly string[]): Readonly<Record<string
   const named: string[] = [];
   let bytes = 0;
   for (const value of values.map(cut)) {
-    bytes += Buffer.byteLength(JSON.stringify(value));
+    bytes += bytesOf(value) + 1;
     if (bytes > MAX_LIST_BYTES) break;
     named.push(value);
   }

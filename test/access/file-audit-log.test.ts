@@ -1,0 +1,409 @@
+// The record in a file: durable before the answer, and refused where it cannot be.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, mkdirSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openForAppending, type AuditFileHandle, type OpenAuditFile } from '../../src/access/audit-file.js';
+import type { AuditEvent, AuditLog } from '../../src/access/audit-log.js';
+import { openAuditFile, type AuditFileOptions } from '../../src/access/file-audit-log.js';
+import { plantSecret } from '../streams.js';
+import { auditEvent, linesOf, told } from './audit-events.js';
+import { FakeClock } from './fake-clock.js';
+
+let directory: string;
+let path: string;
+const opened: AuditLog[] = [];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'keyhole-audit-'));
+  path = join(directory, 'audit.ndjson');
+});
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((log) => log.close()));
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function openLog(options: AuditFileOptions = {}): Promise<AuditLog> {
+  const log = await openAuditFile(path, options);
+  opened.push(log);
+  return log;
+}
+
+const unavailable = { code: 'audit_unavailable', retryAfterMs: 1_000 };
+
+/** A real file, each of whose operations may first wait or fail. */
+class Faults {
+  readonly done: string[] = [];
+  write: (() => Promise<void>) | undefined;
+  datasync: (() => Promise<void>) | undefined;
+  /** Bytes one write takes at most. */
+  portion = Infinity;
+
+  readonly open: OpenAuditFile = async (file, create) => {
+    const real = await openForAppending(file, create);
+    return this.#with(real);
+  };
+
+  #with(real: Awaited<ReturnType<typeof openForAppending>>): AuditFileHandle {
+    const write = async (
+      bytes: Buffer,
+      offset: number,
+    ): Promise<{ bytesWritten: number; buffer: Buffer }> => {
+      await this.write?.();
+      this.done.push('write');
+      const length = Math.min(this.portion, bytes.length - offset);
+      const { bytesWritten } = await real.write(bytes, offset, length);
+      return { bytesWritten, buffer: bytes };
+    };
+    return {
+      read: real.read.bind(real),
+      stat: real.stat.bind(real),
+      close: real.close.bind(real),
+      write: write as AuditFileHandle['write'],
+      datasync: async () => {
+        await this.datasync?.();
+        await real.datasync();
+        this.done.push('sync');
+      },
+    };
+  }
+}
+
+/** A promise, and what resolves it. */
+function gate(): { readonly closed: Promise<void>; readonly open: () => void } {
+  let open = (): void => undefined;
+  const closed = new Promise<void>((resolve) => (open = resolve));
+  return { closed, open };
+}
+
+function errorOf(code: string): () => Promise<never> {
+  return () => Promise.reject(Object.assign(new Error(code), { code }));
+}
+
+describe('a record', () => {
+  test('is one line of JSON, built field by field', async () => {
+    const clock = new FakeClock();
+    const log = await openLog({ clock });
+    const secret = plantSecret('eyJhbGciOiJFUzI1NiJ9.token');
+    const event = auditEvent('r1');
+    const who = { ...event.who, token: secret };
+    await log.append({ ...event, who, body: secret, why: { ...event.why, secret } } as unknown as AuditEvent);
+    const text = await readFile(path, 'utf8');
+    expect(text.endsWith('\n')).toBe(true);
+    expect(text).not.toContain(secret);
+    expect(await linesOf(path)).toEqual([
+      {
+        time: '2026-11-24T12:00:00.000Z',
+        type: 'request',
+        requestId: 'r1',
+        action: 'decode',
+        status: 200,
+        outcome: 'ok',
+        who: {
+          subject: 'auth0|alice',
+          email: 'alice@example.com',
+          issuer: 'https://idp.example/',
+          method: 'bearer',
+          address: '127.0.0.1',
+        },
+        namespace: { claimed: 'orders.a1b2c', bound: ['orders.a1b2c'] },
+        why: { rule: 0, role: 'namespace:admin', source: 'temporal-cloud', ageMs: 1_235 },
+        keys: ['alias/orders_a1b2c'],
+        payloads: { opened: 2, sealed: 0, passed: 1, failed: 0, refused: 0 },
+        digests: ['a'.repeat(64), 'b'.repeat(64)],
+      },
+    ]);
+  });
+
+  test('of a refusal has no reason and perhaps no e-mail', async () => {
+    const log = await openLog();
+    const { who } = auditEvent('r1');
+    await log.append(auditEvent('r1', { why: undefined, who: { ...who, email: undefined } }));
+    expect(await linesOf(path)).toMatchObject([{ why: null, who: { email: null } }]);
+  });
+
+  test('cannot be made to look like two', async () => {
+    const log = await openLog();
+    const { who } = auditEvent('r1');
+    await log.append(auditEvent('r1', { who: { ...who, subject: 'a"}\n{"type":"request"}\r\n\u2028\0' } }));
+    expect((await readFile(path, 'utf8')).match(/\n/g)).toHaveLength(1);
+  });
+
+  test('names the longest subject there may be in full', async () => {
+    const log = await openLog();
+    const { who } = auditEvent('r1');
+    const subject = '\u20ac'.repeat(255);
+    await log.append(auditEvent('r1', { who: { ...who, subject } }));
+    expect(await linesOf(path)).toMatchObject([{ who: { subject } }]);
+  });
+
+  test('takes at most 16 KiB, whatever callers sent', async () => {
+    const log = await openLog();
+    const worst = '\u{1}'.repeat(1_000);
+    const many = Array.from({ length: 10_000 }, (_, index) => String(index).padEnd(255, '.x'));
+    const who = { subject: worst, email: worst, issuer: worst, method: 'bearer', address: worst };
+    await log.append(
+      auditEvent(worst, {
+        who,
+        namespace: { claimed: worst, bound: many },
+        keys: many,
+        digests: Array.from({ length: 10_000 }, () => 'c'.repeat(64)),
+      }),
+    );
+    expect((await readFile(path)).length).toBeLessThanOrEqual(16_384);
+    const named = expect.any(Array) as unknown;
+    expect(await linesOf(path)).toMatchObject([
+      { namespace: { bound: named, boundMore: 9_989 }, keys: named, keysMore: 9_989 },
+    ]);
+  });
+});
+
+describe('the file', () => {
+  test('is made for its owner alone', async () => {
+    await openLog();
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  test('keeps what was in it', async () => {
+    await (await openLog()).append(auditEvent('before'));
+    await (await openLog()).append(auditEvent('after'));
+    expect(await told(path)).toEqual(['before', 'after']);
+  });
+
+  test('that ends in the middle of a line is gone on with on a new one', async () => {
+    await writeFile(path, '{"type":"request","requestId":"whole"}\n{"type":"requ');
+    await (await openLog()).append(auditEvent('after'));
+    expect((await readFile(path, 'utf8')).split('\n')[1]).toBe('{"type":"requ');
+    expect(await told(path)).toEqual(['whole', 'after']);
+  });
+
+  test.each<[what: string, at: () => string]>([
+    ['in a directory that is not there', () => join(directory, 'missing', 'audit.ndjson')],
+    ['that is a directory', () => directory],
+    ['that cannot be synced', () => '/dev/full'],
+    [
+      'that is a pipe nobody reads',
+      () => {
+        execFileSync('mkfifo', [path]);
+        return path;
+      },
+    ],
+  ])('%s is refused at the start', async (_what, at) => {
+    await expect(openAuditFile(at())).rejects.toThrow(/ENOENT|EISDIR|EINVAL/);
+  });
+});
+
+describe('a record that was accepted', () => {
+  test('was written and synced before', async () => {
+    const faults = new Faults();
+    const log = await openLog({ open: faults.open });
+    faults.done.length = 0;
+    await log.append(auditEvent('a'));
+    expect(faults.done).toEqual(['write', 'sync']);
+  });
+
+  test('shares its sync with those that waited for the one before', async () => {
+    const faults = new Faults();
+    const log = await openLog({ open: faults.open });
+    const first = gate();
+    faults.datasync = () => first.closed;
+    faults.done.length = 0;
+    const appended = Array.from({ length: 100 }, (_, index) => log.append(auditEvent(String(index))));
+    first.open();
+    await Promise.all(appended);
+    expect(faults.done).toEqual(['write', 'sync', 'write', 'sync']);
+    expect(await told(path)).toEqual(Array.from({ length: 100 }, (_, index) => String(index)));
+  });
+
+  test('is whole where the system takes only a few bytes at a time', async () => {
+    const faults = new Faults();
+    faults.portion = 100;
+    const log = await openLog({ open: faults.open });
+    await log.append(auditEvent('a'));
+    await log.append(auditEvent('b'));
+    expect(await told(path)).toEqual(['a', 'b']);
+  });
+
+  test('is there after kill -9', async () => {
+    const script = fileURLToPath(new URL('kill-while-appending.ts', import.meta.url));
+    const child = spawn(process.execPath, ['--import', 'tsx', script, path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const said: string[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      said.push(line);
+      if (said.length === 100) child.kill('SIGKILL');
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    expect(child.signalCode).toBe('SIGKILL');
+    expect((await told(path)).slice(0, said.length)).toEqual(said);
+  });
+
+  test('is written before the end', async () => {
+    const log = await openLog();
+    const appended = ['a', 'b', 'c'].map((id) => log.append(auditEvent(id)));
+    await log.close();
+    await Promise.all(appended);
+    expect(await told(path)).toEqual(['a', 'b', 'c']);
+    await expect(log.append(auditEvent('d'))).rejects.toMatchObject({ code: 'audit_unavailable' });
+  });
+});
+
+describe.each(['write', 'datasync'] as const)('a %s', (operation) => {
+  test.each(['ENOSPC', 'EROFS', 'EIO', 'EDQUOT'])(
+    'that fails with %s refuses the record until the repair',
+    async (code) => {
+      const faults = new Faults();
+      const clock = new FakeClock();
+      const log = await openLog({ open: faults.open, clock });
+      await log.append(auditEvent('before'));
+      faults[operation] = errorOf(code);
+      await expect(log.append(auditEvent('a'))).rejects.toMatchObject({ ...unavailable, cause: { code } });
+      clock.pass(5_000);
+      await expect(log.append(auditEvent('b'))).rejects.toMatchObject(unavailable);
+      faults[operation] = undefined;
+      clock.pass(5_000);
+      await log.append(auditEvent('after'));
+      const lines = (await linesOf(path)).slice(-2);
+      expect(lines).toMatchObject([
+        { type: 'gap', refused: 2, since: '2026-11-24T12:00:00.000Z', time: '2026-11-24T12:00:10.000Z' },
+        { type: 'request', requestId: 'after' },
+      ]);
+      await log.append(auditEvent('next'));
+      expect((await told(path)).slice(-2)).toEqual(['after', 'next']);
+    },
+  );
+
+  test('that hangs refuses the record in time, those after it at once, and keeps none of them', async () => {
+    const faults = new Faults();
+    const log = await openLog({ open: faults.open, deadlineMs: 100 });
+    const hanging = gate();
+    faults[operation] = () => hanging.closed;
+    const refused = await Promise.allSettled(
+      Array.from({ length: 2_000 }, (_, index) => log.append(auditEvent(String(index)))),
+    );
+    expect(new Set(refused.map(({ status }) => status))).toEqual(new Set(['rejected']));
+    const started = performance.now();
+    await expect(log.append(auditEvent('later'))).rejects.toMatchObject(unavailable);
+    expect(performance.now() - started).toBeLessThan(90);
+    faults[operation] = undefined;
+    hanging.open();
+    await expect
+      .poll(async () =>
+        log.append(auditEvent('after')).then(
+          () => true,
+          () => false,
+        ),
+      )
+      .toBe(true);
+    expect((await told(path)).slice(-2)).toEqual([expect.stringMatching(/^gap of 20\d\d$/), 'after']);
+  });
+
+  test('that hangs forever does not matter in a file opened anew', async () => {
+    const faults = new Faults();
+    const log = await openLog({ open: faults.open, deadlineMs: 100 });
+    faults[operation] = () => new Promise(() => undefined);
+    await expect(log.append(auditEvent('a'))).rejects.toMatchObject(unavailable);
+    faults[operation] = undefined;
+    renameSync(path, `${path}.1`);
+    await log.reopen();
+    await log.append(auditEvent('after'));
+    expect(await told(path)).toEqual(['gap of 1', 'after']);
+  });
+});
+
+test('a full disk refuses records, and is gone on with once there is space', async (context) => {
+  if (process.getuid?.() !== 0) context.skip('needs root, to mount a small tmpfs');
+  const mounted = join(directory, 'small');
+  mkdirSync(mounted);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', mounted]);
+  try {
+    path = join(mounted, 'audit.ndjson');
+    const filler = join(mounted, 'filler');
+    writeFileSync(filler, Buffer.alloc(8_192));
+    const log = await openLog();
+    let written = 0;
+    const fill = async (): Promise<void> => {
+      for (; written < 100; written += 1) await log.append(auditEvent(`record-${written}`));
+    };
+    await expect(fill()).rejects.toMatchObject({ ...unavailable, cause: { code: 'ENOSPC' } });
+    await expect(log.append(auditEvent('full'))).rejects.toMatchObject(unavailable);
+    unlinkSync(filler);
+    await log.append(auditEvent('after'));
+    const before = Array.from({ length: written }, (_, index) => `record-${index}`);
+    expect(await told(path)).toEqual([...before, 'gap of 2', 'after']);
+    await log.close();
+  } finally {
+    execFileSync('umount', [mounted]);
+  }
+});
+
+describe('a file removed under us', () => {
+  test('refuses records until somebody brings it back', async () => {
+    const log = await openLog();
+    await log.append(auditEvent('lost'));
+    unlinkSync(path);
+    await expect(log.append(auditEvent('a'))).rejects.toMatchObject(unavailable);
+    await expect(log.append(auditEvent('b'))).rejects.toMatchObject({
+      ...unavailable,
+      cause: { code: 'ENOENT' },
+    });
+    appendFileSync(path, '', { mode: 0o600 });
+    await log.append(auditEvent('after'));
+    expect(await told(path)).toEqual(['gap of 2', 'after']);
+  });
+
+  test('is made anew on request', async () => {
+    const log = await openLog();
+    unlinkSync(path);
+    await expect(log.append(auditEvent('a'))).rejects.toMatchObject(unavailable);
+    await log.reopen();
+    await log.append(auditEvent('after'));
+    expect(await told(path)).toEqual(['gap of 1', 'after']);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  test('with its directory stays refused, and a request to open it anew fails', async () => {
+    const log = await openLog();
+    rmSync(directory, { recursive: true });
+    await expect(log.append(auditEvent('a'))).rejects.toMatchObject(unavailable);
+    await expect(log.reopen()).rejects.toMatchObject({ code: 'ENOENT' });
+    mkdirSync(directory);
+    await log.reopen();
+    await log.append(auditEvent('after'));
+    expect(await told(path)).toEqual(['gap of 1', 'after']);
+  });
+});
+
+describe('a file renamed under us', () => {
+  test('is gone on with until it is opened anew, and nothing is lost in between', async () => {
+    const log = await openLog();
+    const appended: Promise<void>[] = [log.append(auditEvent('0'))];
+    await appended[0];
+    renameSync(path, `${path}.1`);
+    for (let index = 1; index < 50; index += 1) {
+      appended.push(log.append(auditEvent(String(index))));
+      if (index === 25) appended.push(log.reopen());
+      if (index % 5 === 0) await appended.at(-1);
+    }
+    await Promise.all(appended);
+    const [old, anew] = [await told(`${path}.1`), await told(path)];
+    expect([...old, ...anew]).toEqual(Array.from({ length: 50 }, (_, index) => String(index)));
+    expect(old.length).toBeGreaterThan(25);
+    expect(anew.length).toBeGreaterThan(10);
+  });
+
+  test('stays in use if it cannot be opened anew', async () => {
+    const log = await openLog();
+    renameSync(path, `${path}.1`);
+    mkdirSync(path);
+    await expect(log.reopen()).rejects.toMatchObject({ code: 'EISDIR' });
+    await log.append(auditEvent('a'));
+    expect(await told(`${path}.1`)).toEqual(['a']);
+  });
+});

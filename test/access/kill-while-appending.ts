@@ -1,0 +1,9 @@
+// A process that appends records without end and says each one's id once it is durable; its parent kills it.
+import { openAuditFile } from '../../src/access/file-audit-log.js';
+import { auditEvent } from './audit-events.js';
+
+const log = await openAuditFile(process.argv[2] ?? '');
+for (let index = 0; ; index += 1) {
+  await log.append(auditEvent(`record-${index}`));
+  process.stdout.write(`record-${index}\n`);
+}

@@ -1,0 +1,69 @@
+// The record on a stream for a collector.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Writable } from 'node:stream';
+import { expect, test } from 'vitest';
+import { StreamAuditLog } from '../../src/access/stream-audit-log.js';
+import { auditEvent } from './audit-events.js';
+
+/** Takes each chunk once it is let. */
+class HeldStream extends Writable {
+  readonly chunks: string[] = [];
+  readonly held: ((error?: Error) => void)[] = [];
+
+  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
+    this.held.push((error) => {
+      if (error === undefined) this.chunks.push(chunk.toString());
+      callback(error);
+    });
+  }
+
+  let(error?: Error): void {
+    this.held.shift()?.(error);
+  }
+
+  get ids(): string[] {
+    return this.chunks
+      .join('')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { requestId?: string; refused?: number })
+      .map(({ requestId, refused }) => requestId ?? `gap of ${refused ?? 'nothing'}`);
+  }
+}
+
+test('a record is accepted once the stream has taken it, and those that wait go together', async () => {
+  const stream = new HeldStream();
+  const log = new StreamAuditLog(stream);
+  let accepted = 0;
+  const appended = ['a', 'b', 'c'].map((id) => log.append(auditEvent(id)).then(() => (accepted += 1)));
+  expect(accepted).toBe(0);
+  stream.let();
+  await appended[0];
+  expect({ accepted, ids: stream.ids }).toEqual({ accepted: 1, ids: ['a'] });
+  stream.let();
+  await log.close();
+  await Promise.all(appended);
+  expect(stream.ids).toEqual(['a', 'b', 'c']);
+});
+
+test('a reader that stands still refuses records in time, and is told of them when it goes on', async () => {
+  const stream = new HeldStream();
+  const log = new StreamAuditLog(stream, { deadlineMs: 50 });
+  await expect(log.append(auditEvent('a'))).rejects.toMatchObject({ code: 'audit_unavailable' });
+  await expect(log.append(auditEvent('b'))).rejects.toMatchObject({ code: 'audit_unavailable' });
+  stream.let();
+  await expect.poll(() => stream.chunks.length).toBe(1);
+  const appended = log.append(auditEvent('c'));
+  stream.let();
+  await appended;
+  expect(stream.ids).toEqual(['a', 'gap of 2', 'c']);
+});
+
+test('a reader that went away refuses records without ending the process', async () => {
+  const reader = spawn(process.execPath, ['-e', ''], { stdio: ['pipe', 'ignore', 'ignore'] });
+  await once(reader, 'exit');
+  const log = new StreamAuditLog(reader.stdin);
+  await expect(log.append(auditEvent('a'))).rejects.toMatchObject({ code: 'audit_unavailable' });
+  await expect(log.append(auditEvent('b'))).rejects.toMatchObject({ code: 'audit_unavailable' });
+});
