@@ -1,0 +1,511 @@
+// Who is calling: which tokens speak for whom, and every one that does not.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { exportSPKI, importJWK, type CryptoKey } from 'jose';
+import type { FetchJson } from '../../src/access/fetch-json.js';
+import { temporalCloudIssuer, type IssuerOptions } from '../../src/access/issuer-options.js';
+import type { Principal } from '../../src/access/principal.js';
+import { ALGORITHMS } from '../../src/access/signing-keys.js';
+import { TokenVerifier } from '../../src/access/token-verifier.js';
+import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
+import { isKeyholeError, type KeyholeError } from '../../src/errors.js';
+import { keepStream } from '../streams.js';
+import { FakeClock } from './fake-clock.js';
+import { HttpsIssuer } from './https-issuer.js';
+import { KeptLog } from './kept-log.js';
+import { patient } from './principals.js';
+import { forge, hmac, sign, signingKey, type Claims, type SigningKey } from './signing.js';
+
+const AUDIENCE = 'keyhole';
+const CLOUD_AUDIENCE = 'https://saas-api.tmprl.cloud';
+const CLOUD_EMAIL = 'https://saas-api.tmprl.cloud/user/email';
+const USERINFO = 'https://prod-tmprl.us.auth0.com/userinfo';
+
+let certificates: Certificates;
+let issuer: HttpsIssuer;
+let key: SigningKey;
+let stranger: SigningKey;
+let clock: FakeClock;
+let log: KeptLog;
+let verifier: TokenVerifier;
+
+beforeAll(async () => {
+  certificates = await makeCertificates();
+  issuer = await HttpsIssuer.start(certificates);
+  key = await signingKey('ES256', 'k1');
+  stranger = await signingKey('ES256', 'k1');
+  issuer.publish(key.jwk);
+});
+afterAll(async () => {
+  await issuer.stop();
+});
+beforeEach(() => {
+  clock = new FakeClock();
+  log = new KeptLog();
+  verifier = verifierOf();
+});
+
+function verifierOf(changed: Partial<IssuerOptions> = {}): TokenVerifier {
+  const { url, jwks } = issuer;
+  const options = {
+    issuer: url,
+    jwks,
+    audience: [AUDIENCE],
+    ca: certificates.ca,
+    emailClaim: 'email',
+    ...changed,
+  };
+  return new TokenVerifier({ issuers: [options], clock, logger: log });
+}
+
+const nowS = (): number => clock.wall() / 1000;
+
+function claims(changed: Claims = {}): Claims {
+  const iat = nowS();
+  const [iss, sub, email] = [issuer.url, 'auth0|alice', 'alice@example.com'];
+  return { iss, aud: AUDIENCE, sub, email, iat, exp: iat + 3_600, ...changed };
+}
+
+/** What the verifier answers: the principal, or its refusal, whose message is searched for secrets. */
+async function answerOf(token: string, asked: TokenVerifier): Promise<Principal | KeyholeError> {
+  try {
+    return await asked.authenticate(`Bearer ${token}`, patient());
+  } catch (error) {
+    if (!isKeyholeError(error)) throw error;
+    keepStream('token-refusals', `${error.message}\n`);
+    return error;
+  }
+}
+
+/** The principal, or the code of the refusal. */
+async function ask(token: string, asked = verifier): Promise<Principal | string> {
+  const answer = await answerOf(token, asked);
+  return isKeyholeError(answer) ? answer.code : answer;
+}
+
+async function messageOf(token: string, asked = verifier): Promise<string> {
+  const answer = await answerOf(token, asked);
+  return isKeyholeError(answer) ? answer.message : 'accepted';
+}
+
+describe('a good token', () => {
+  test('speaks for its subject until it expires', async () => {
+    expect(await ask(await sign(key, claims()))).toEqual({
+      subject: 'auth0|alice',
+      issuer: issuer.url,
+      email: 'alice@example.com',
+      method: 'bearer',
+      expiresAtMs: (nowS() + 3_600) * 1_000,
+    });
+  });
+
+  test.each([
+    'RS256',
+    'RS384',
+    'RS512',
+    'PS256',
+    'PS384',
+    'PS512',
+    'ES256',
+    'ES384',
+    'ES512',
+    'EdDSA',
+    'Ed25519',
+  ])('may be signed with %s', async (alg) => {
+    expect(ALGORITHMS).toContain(alg);
+    const [other, keys] = [await signingKey(alg, 'other'), verifierOf({ jwks: `${issuer.url}/other` })];
+    issuer.answers.set('/other', (response) => response.end(JSON.stringify({ keys: [other.jwk] })));
+    expect(await ask(await sign(other, claims()), keys)).toMatchObject({ subject: 'auth0|alice' });
+  });
+
+  test.each<[what: string, changed: () => Claims]>([
+    ['with our audience among others', () => ({ aud: ['elsewhere', AUDIENCE] })],
+    ['that expired 4 s ago: clocks differ', () => ({ iat: nowS() - 60, exp: nowS() - 4 })],
+    ['that was issued in 4 s: clocks differ', () => ({ iat: nowS() + 4 })],
+    ['that lives for 24 hours', () => ({ exp: nowS() + 86_400 })],
+    ['without an e-mail', () => ({ email: undefined })],
+  ])('%s is good', async (_what, changed) => {
+    expect(await ask(await sign(key, claims(changed())))).toMatchObject({ subject: 'auth0|alice' });
+  });
+
+  test('need not name its key where the issuer has one', async () => {
+    expect(await ask(await sign(key, claims(), { kid: undefined }))).toMatchObject({
+      subject: 'auth0|alice',
+    });
+  });
+
+  test.each(['bearer', 'BEARER', 'Bearer  '])('may come after "%s"', async (scheme) => {
+    const authorization = `${scheme.trim()}${scheme.endsWith(' ') ? '  ' : ' '}${await sign(key, claims())}`;
+    expect(await verifier.authenticate(authorization, patient())).toMatchObject({ subject: 'auth0|alice' });
+  });
+});
+
+describe('no token', () => {
+  test.each([
+    undefined,
+    '',
+    'Bearer',
+    'Bearer ',
+    'Basic YWxpY2U6c2VjcmV0',
+    'Bearer a b',
+    'a.b.c',
+    'Bearer\ta.b.c',
+  ])('is what %j is', async (authorization) => {
+    await expect(verifier.authenticate(authorization, patient())).rejects.toMatchObject({
+      code: 'token_missing',
+    });
+  });
+});
+
+/** The same token with bits set that no canonical encoding sets (RFC 4648 §3.5). */
+function uncanonical(token: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const last = alphabet.indexOf(token.at(-1) ?? '');
+  return `${token.slice(0, -1)}${alphabet[last + 1] ?? ''}`;
+}
+
+describe('a token is refused', () => {
+  type Bad = [what: string, token: () => Promise<string> | string];
+  const signed =
+    (changed: () => Claims, header: Claims = {}) =>
+    (): Promise<string> =>
+      sign(key, claims(changed()), header);
+
+  test.each<Bad>([
+    ['of another issuer', signed(() => ({ iss: 'https://elsewhere.example' }))],
+    ['of our issuer with a slash more', signed(() => ({ iss: `${issuer.url}/` }))],
+    [
+      'of a list of issuers',
+      () => forge({ alg: 'ES256', kid: 'k1' }, claims({ iss: [issuer.url] }), hmac('x')),
+    ],
+    ['without an issuer', signed(() => ({ iss: undefined }))],
+    ['for another audience', signed(() => ({ aud: 'elsewhere' }))],
+    ['for other audiences', signed(() => ({ aud: ['elsewhere', 'keyhole2'] }))],
+    ['for an audience in another case', signed(() => ({ aud: 'Keyhole' }))],
+    ['without an audience', signed(() => ({ aud: undefined }))],
+    ['signed with another key under the same id', () => sign(stranger, claims())],
+    ['signed with a key that it brings along', () => sign(stranger, claims(), { jwk: stranger.jwk })],
+    ['signed with a key whose address it brings along', () => sign(stranger, claims(), { jku: issuer.jwks })],
+    ['signed with a key that is not published', () => sign(stranger, claims(), { kid: 'k2' })],
+    [
+      'with a changed payload',
+      async () => replacePart(await sign(key, claims()), 1, claims({ sub: 'auth0|bob' })),
+    ],
+    [
+      'with a changed header',
+      async () => replacePart(await sign(key, claims()), 0, { alg: 'ES256', kid: 'k1', a: 1 }),
+    ],
+    ['signed with none', () => forge({ alg: 'none' }, claims(), () => new Uint8Array(0))],
+    ['signed with None and some bytes', () => forge({ alg: 'None' }, claims(), () => new Uint8Array(64))],
+    [
+      'signed with none and a kid',
+      () => forge({ alg: 'none', kid: 'k1' }, claims(), () => new Uint8Array(64)),
+    ],
+    ['without an algorithm', () => forge({ kid: 'k1' }, claims(), () => new Uint8Array(64))],
+    [
+      'signed with HS256 and the public key as PEM',
+      async () => forge(HS256, claims(), hmac(await pemOf(key))),
+    ],
+    [
+      'signed with HS256 and the public key as JWK',
+      () => forge(HS256, claims(), hmac(JSON.stringify(key.jwk))),
+    ],
+    ['with a signature of another algorithm', () => forge({ alg: 'RS256', kid: 'k1' }, claims(), hmac('x'))],
+    [
+      'with a signature of zeros',
+      () => forge({ alg: 'ES256', kid: 'k1' }, claims(), () => new Uint8Array(64)),
+    ],
+    [
+      'that asks for what we do not know',
+      () => forge({ alg: 'ES256', kid: 'k1', crit: ['x'], x: 1 }, claims(), hmac('x')),
+    ],
+    ['with two parts too many', async () => `${await sign(key, claims())}.e30.e30`],
+    ['with a dot too many', async () => `${await sign(key, claims())}.`],
+    ['with a part too few', async () => (await sign(key, claims())).split('.').slice(0, 2).join('.')],
+    ['padded', async () => `${await sign(key, claims())}==`],
+    ['with another encoding of its signature', async () => uncanonical(await sign(key, claims()))],
+    ['in the alphabet of base64', async () => (await sign(key, claims())).replace('.', '+.')],
+    ['that is larger than 16 KiB', signed(() => ({ more: 'x'.repeat(16_384) }))],
+    ['whose payload is no JSON', () => forge({ alg: 'ES256', kid: 'k1' }, '{"iss":', hmac('x'))],
+    ['whose payload is a list', () => forge({ alg: 'ES256', kid: 'k1' }, '[]', hmac('x'))],
+    ['that is an ID token by its nonce', signed(() => ({ nonce: 'n' }))],
+    ['that is an ID token by its at_hash', signed(() => ({ at_hash: 'h' }))],
+    ['that is an ID token by its typ', signed(() => ({ typ: 'ID' }))],
+    ['issued in the future', signed(() => ({ iat: nowS() + 6 }))],
+    ['not valid yet', signed(() => ({ nbf: nowS() + 6 }))],
+    ['that lives for more than 24 hours', signed(() => ({ exp: nowS() + 86_401 }))],
+    ['that lives forever', signed(() => ({ exp: 1e300 }))],
+    ['without a time of issue', signed(() => ({ iat: undefined }))],
+    ['without an expiry', signed(() => ({ exp: undefined }))],
+    ['with an expiry that is a text', signed(() => ({ exp: String(nowS() + 60) }))],
+    ['with a time of issue that is a text', signed(() => ({ iat: String(nowS()) }))],
+    ['without a subject', signed(() => ({ sub: undefined }))],
+    ['with an empty subject', signed(() => ({ sub: '' }))],
+    ['with a number for a subject', signed(() => ({ sub: 42 }))],
+    ['with a list for a subject', signed(() => ({ sub: ['auth0|alice'] }))],
+    ['with a subject of 256 characters', signed(() => ({ sub: 'x'.repeat(256) }))],
+  ])('%s', async (_what, make) => {
+    expect(await ask(await make())).toBe('token_invalid');
+  });
+
+  test.each([6, 3_600, 86_400 * 400])('%d s after its expiry', async (seconds) => {
+    const token = await sign(key, claims({ iat: nowS() - seconds - 60, exp: nowS() - seconds }));
+    expect(await ask(token)).toBe('token_expired');
+  });
+
+  test('in words that say what is wrong and hold no part of it', async () => {
+    expect(await messageOf(await sign(key, claims({ aud: 'secret-audience' })))).toBe(
+      'the access token has a claim that is missing or not accepted: aud',
+    );
+    expect(await messageOf(await sign(key, claims({ iss: 'https://secret.example' })))).toBe(
+      'the access token is of an issuer that is not trusted here',
+    );
+  });
+});
+
+const HS256 = { alg: 'HS256', kid: 'k1' };
+
+async function pemOf({ jwk, alg }: SigningKey): Promise<string> {
+  return exportSPKI((await importJWK(jwk, alg)) as CryptoKey);
+}
+
+function replacePart(token: string, index: number, content: Claims): string {
+  const parts = token.split('.');
+  parts[index] = Buffer.from(JSON.stringify(content)).toString('base64url');
+  return parts.join('.');
+}
+
+describe('an e-mail', () => {
+  const emailOf = async (
+    changed: Claims,
+    options: Partial<IssuerOptions> = {},
+  ): Promise<string | undefined> => {
+    const principal = await ask(await sign(key, claims(changed)), verifierOf(options));
+    if (typeof principal === 'string') throw new Error(principal);
+    return principal.email;
+  };
+
+  test('comes out in lower case', async () => {
+    expect(await emailOf({ email: 'Alice.B+x@Example.COM' })).toBe('alice.b+x@example.com');
+  });
+
+  test.each([
+    undefined,
+    null,
+    42,
+    '',
+    'alice',
+    'alice@',
+    '@example.com',
+    'a@b@example.com',
+    'alice @example.com',
+  ])('that is %j does not count', async (email) => {
+    expect(await emailOf({ email })).toBeUndefined();
+  });
+
+  test.each([
+    'alice@ex\u212Aample.com',
+    'alice@example.com\n',
+    `${'a'.repeat(250)}@b.com`,
+    'alice\0@example.com',
+  ])('with characters or a length that no address has does not count: %j', async (email) => {
+    expect(await emailOf({ email })).toBeUndefined();
+  });
+
+  test('does not count without a claim that is configured to be one', async () => {
+    const { url, jwks } = issuer;
+    const options = { issuer: url, jwks, audience: [AUDIENCE], ca: certificates.ca };
+    const plain = new TokenVerifier({ issuers: [options], clock });
+    expect(await ask(await sign(key, claims()), plain)).toMatchObject({ email: undefined });
+  });
+
+  test.each([[undefined], [false], ['true'], [1], [null]])(
+    'counts only if it is verified, where that is asked for: %j',
+    async (verified) => {
+      const options = { emailVerifiedClaim: 'email_verified' };
+      expect(await emailOf({ email_verified: verified }, options)).toBeUndefined();
+      expect(await emailOf({ email_verified: true }, options)).toBe('alice@example.com');
+    },
+  );
+
+  test.each([
+    'alice@elsewhere.example',
+    'alice@sub.example.com',
+    'alice@example.com.evil.example',
+    'alice@xexample.com',
+  ])('of a domain that the issuer may not vouch for does not count: %s', async (email) => {
+    const options = { emailDomains: ['Example.com', 'other.example'] };
+    expect(await emailOf({ email }, options)).toBeUndefined();
+    expect(await emailOf({ email: 'Alice@EXAMPLE.com' }, options)).toBe('alice@example.com');
+  });
+});
+
+describe('the preset for Temporal Cloud', () => {
+  const fetchKeys: FetchJson = (url) =>
+    url.href === 'https://login.tmprl.cloud/.well-known/jwks.json'
+      ? Promise.resolve({ keys: [key.jwk] })
+      : Promise.reject(new Error(`asked for ${url.href}`));
+  const cloudClaims = (changed: Claims = {}): Claims => ({
+    ...claims({ iss: 'https://login.tmprl.cloud/', aud: [CLOUD_AUDIENCE, USERINFO], email: undefined }),
+    [CLOUD_EMAIL]: 'alice@example.com',
+    ...changed,
+  });
+  const cloud = (options: Parameters<typeof temporalCloudIssuer>[0] = {}): TokenVerifier =>
+    new TokenVerifier({ issuers: [temporalCloudIssuer(options)], fetchJson: fetchKeys, clock });
+
+  test('accepts its tokens, with or without the older second audience', async () => {
+    expect(await ask(await sign(key, cloudClaims()), cloud())).toMatchObject({ email: 'alice@example.com' });
+    expect(await ask(await sign(key, cloudClaims({ aud: CLOUD_AUDIENCE })), cloud())).toMatchObject({
+      subject: 'auth0|alice',
+    });
+  });
+
+  test('does not take the older audience alone', async () => {
+    expect(await ask(await sign(key, cloudClaims({ aud: USERINFO })), cloud())).toBe('token_invalid');
+    expect(await ask(await sign(key, cloudClaims({ aud: [USERINFO] })), cloud())).toBe('token_invalid');
+  });
+
+  test.each(['google-oauth2|1', 'windowslive|1', 'auth0|1', 'samlp|a1b2c-saml|alice@example.com'])(
+    'lets %s speak',
+    async (sub) => {
+      expect(await ask(await sign(key, cloudClaims({ sub })), cloud({ account: 'a1b2c' }))).toMatchObject({
+        subject: sub,
+      });
+    },
+  );
+
+  test.each([
+    'samlp|z9y8x-saml|alice@example.com',
+    'samlp|a1b2c-saml-2|alice@example.com',
+    'samlp|a1b2cx-saml|alice',
+    'samlp|a1b2c|alice',
+    'SAMLP|a1b2c-saml|alice',
+    'waad|alice',
+    'oidc|a1b2c-saml|alice',
+    'alice',
+    'xauth0|1',
+  ])('does not let %s speak: another customer’s sign-in may say anything', async (sub) => {
+    expect(await ask(await sign(key, cloudClaims({ sub })), cloud({ account: 'a1b2c' }))).toBe(
+      'subject_refused',
+    );
+  });
+
+  test('lets no enterprise sign-in speak while our account is not known, and its own once it is', async () => {
+    let account: string | undefined;
+    const asked = cloud({ account: () => account });
+    const token = await sign(key, cloudClaims({ sub: 'samlp|a1b2c-saml|alice' }));
+    expect(await ask(token, asked)).toBe('subject_refused');
+    account = 'a1b2c';
+    expect(await ask(token, asked)).toMatchObject({ subject: 'samlp|a1b2c-saml|alice' });
+    account = 'z9y8x';
+    expect(await ask(token, asked)).toBe('subject_refused');
+  });
+
+  test('says which setting lets a refused subject speak, and no more of it than its prefix', async () => {
+    const token = await sign(key, cloudClaims({ sub: 'samlp|z9y8x-saml|alice' }));
+    expect(await messageOf(token, cloud())).toBe(
+      'subjects that begin with "samlp|" are not accepted here: setting "subjects" of the issuer',
+    );
+    const strange = await sign(key, cloudClaims({ sub: `${'<b>\n'.repeat(20)}|alice` }));
+    expect(await messageOf(strange, cloud())).toMatch(/^subjects that begin with "[\w?]{1,40}\|" are not/);
+  });
+
+  test('takes a list of subjects instead', async () => {
+    const asked = cloud({ account: 'a1b2c', subjects: ['samlp|special|*'] });
+    expect(await ask(await sign(key, cloudClaims({ sub: 'samlp|special|x' })), asked)).toMatchObject({});
+    expect(await ask(await sign(key, cloudClaims({ sub: 'auth0|1' })), asked)).toBe('subject_refused');
+  });
+});
+
+describe('several issuers', () => {
+  test('are believed of their own tokens only', async () => {
+    const other = await HttpsIssuer.start(certificates);
+    const otherKey = await signingKey('ES256', 'k1');
+    other.publish(otherKey.jwk);
+    const common = { ca: certificates.ca };
+    const both = new TokenVerifier({
+      issuers: [
+        {
+          ...common,
+          issuer: issuer.url,
+          jwks: issuer.jwks,
+          audience: [AUDIENCE],
+          emailDomains: ['example.com'],
+        },
+        {
+          ...common,
+          issuer: other.url,
+          jwks: other.jwks,
+          audience: ['other'],
+          emailDomains: ['other.example'],
+        },
+      ],
+      clock,
+    });
+    expect(await ask(await sign(key, claims()), both)).toMatchObject({ issuer: issuer.url });
+    expect(await ask(await sign(otherKey, claims({ iss: other.url, aud: 'other' })), both)).toMatchObject({
+      issuer: other.url,
+    });
+    expect(await ask(await sign(otherKey, claims()), both)).toBe('token_invalid');
+    expect(await ask(await sign(key, claims({ iss: other.url, aud: 'other' })), both)).toBe('token_invalid');
+    expect(await ask(await sign(otherKey, claims({ iss: other.url })), both)).toBe('token_invalid');
+    await other.stop();
+  });
+
+  const good: IssuerOptions = { issuer: 'https://idp.example', audience: ['keyhole'] };
+  test.each<[what: string, issuers: IssuerOptions[]]>([
+    ['none', []],
+    ['one twice', [good, good]],
+    ['one over http', [{ ...good, issuer: 'http://idp.example' }]],
+    ['keys over http', [{ ...good, jwks: 'http://idp.example/jwks' }]],
+    ['one without an audience', [{ ...good, audience: [] }]],
+    ['an audience that is a star', [{ ...good, audience: ['*'] }]],
+    [
+      'a domain of two',
+      [
+        { ...good, emailDomains: ['example.com'] },
+        { ...good, issuer: 'https://b.example', emailDomains: ['EXAMPLE.com'] },
+      ],
+    ],
+  ])('must not be %s', (_what, issuers) => {
+    expect(() => new TokenVerifier({ issuers })).toThrow(TypeError);
+  });
+});
+
+describe('a token that was verified', () => {
+  test('is remembered, so that a burst costs one check', async () => {
+    const token = await sign(key, claims());
+    const first = await ask(token);
+    expect(await ask(token)).toBe(first);
+  });
+
+  test('is checked again after 10 minutes, and after a SIGHUP', async () => {
+    const token = await sign(key, claims());
+    const first = await ask(token);
+    clock.pass(600_000);
+    const second = await ask(token);
+    expect(second).not.toBe(first);
+    expect(second).toEqual(first);
+    verifier.clear();
+    expect(await ask(token)).not.toBe(second);
+  });
+
+  test('is refused once it expires', async () => {
+    const token = await sign(key, claims({ exp: nowS() + 60 }));
+    expect(await ask(token)).toMatchObject({ subject: 'auth0|alice' });
+    clock.pass(66_000);
+    expect(await ask(token)).toBe('token_expired');
+  });
+
+  test('is refused if its expiry is behind the wall clock, whatever the monotonic one says', async () => {
+    const token = await sign(key, claims({ exp: nowS() + 60 }));
+    await ask(token);
+    clock.wallMs += 66_000;
+    expect(await ask(token)).toBe('token_expired');
+  });
+
+  test('does not let a changed copy of it in', async () => {
+    const token = await sign(key, claims());
+    await ask(token);
+    expect(await ask(uncanonical(token))).toBe('token_invalid');
+  });
+});
