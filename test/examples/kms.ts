@@ -1,6 +1,6 @@
-// A KMS with one key for each namespace, on moto, and the environment that leads the AWS SDKs there.
+// A KMS with one key for each namespace, on an emulator, and the environment that leads the AWS SDKs there.
 import { KMS } from '@aws-sdk/client-kms';
-import { startMoto } from '../parts/moto.js';
+import { startMoto, type Moto } from '../parts/moto.js';
 import type { Stoppable } from '../parts/spawn-part.js';
 import type { Environment } from './programs.js';
 
@@ -12,8 +12,12 @@ export interface NamespaceKms extends Stoppable {
 const REGION = 'eu-central-1';
 const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' };
 
-export async function startKmsFor(namespaces: readonly string[]): Promise<NamespaceKms> {
-  const { url, stop } = await startMoto();
+/** @param start - the emulator; default is moto. */
+export async function startKmsFor(
+  namespaces: readonly string[],
+  start: () => Promise<Moto> = startMoto,
+): Promise<NamespaceKms> {
+  const { url, stop } = await start();
   const client = new KMS({ endpoint: url, region: REGION, credentials: CREDENTIALS });
   for (const namespace of namespaces) {
     const { KeyMetadata } = await client.createKey({});
