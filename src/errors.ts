@@ -62,7 +62,7 @@ export type KeyholeErrorCode = HttpErrorCode | InnerErrorCode;
 
 export interface KeyholeErrorOptions extends ErrorOptions {
   /** How long the caller should wait before trying again, in milliseconds, where the source of the error said so. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
 }
 
 /**
