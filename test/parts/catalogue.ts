@@ -9,6 +9,7 @@ export const PART_NAMES = [
   'temporal',
   'moto',
   'localstack',
+  'vault',
   'ui-server',
   'chromium',
   'python',
@@ -28,6 +29,11 @@ export type BuiltPart = Exclude<PartName, 'temporal' | 'chromium'>;
 type PythonPart = 'moto' | 'localstack' | 'python' | 'seed-python';
 
 export const UI_SERVER = { version: '2.58.1', go: '1.26.10', echo: '4.16.0', api: '1.64.1' } as const;
+/** The newest whose modules build without a patch. Business Source License: for tests only, never shipped. */
+export const VAULT = {
+  version: '1.21.1',
+  program: new URL('vault-server/main.go', import.meta.url).pathname,
+};
 export const NODES = { node22: '22.23.3', node24: '24.21.0' } as const;
 
 /** Every package of a Python part, pinned. */
@@ -40,6 +46,8 @@ export function versionOf(name: BuiltPart): string {
   switch (name) {
     case 'ui-server':
       return UI_SERVER.version;
+    case 'vault':
+      return VAULT.version;
     case 'node22':
     case 'node24':
       return NODES[name];
@@ -76,17 +84,21 @@ function keyOf(name: BuiltPart): string {
   switch (name) {
     case 'ui-server':
       return `${UI_SERVER.version}-go${UI_SERVER.go}`;
+    case 'vault':
+      return `${VAULT.version}-${digestOf(VAULT.program)}`;
     case 'node22':
     case 'node24':
       return NODES[name];
     case 'moto':
     case 'localstack':
     case 'python':
-    case 'seed-python': {
-      const requirements = readFileSync(requirementsOf(name));
-      return createHash('sha256').update(requirements).digest('hex').slice(0, 12);
-    }
+    case 'seed-python':
+      return digestOf(requirementsOf(name));
   }
+}
+
+function digestOf(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 12);
 }
 
 /** The program of a part inside its folder. */
@@ -94,6 +106,8 @@ export function programOf(name: BuiltPart): string {
   switch (name) {
     case 'ui-server':
       return 'ui-server';
+    case 'vault':
+      return 'vault-server';
     case 'moto':
       return join('bin', 'moto_server');
     case 'localstack':

@@ -17,6 +17,7 @@ import { startMoto } from './moto.js';
 import { freePort, spawnPart, type Stoppable } from './spawn-part.js';
 import { startTemporalServer } from './temporal-server.js';
 import { callbackUrlOf, startUiServer } from './ui-server.js';
+import { startVault } from './vault.js';
 
 const started: Stoppable[] = [];
 afterEach(async () => {
@@ -135,6 +136,17 @@ describeWithParts(['localstack'], 'LocalStack', () => {
   test('encrypts with a KMS key', async () => {
     const { url } = await keep(startLocalStack());
     expect(await encryptsWith(url)).toMatch(/^arn:aws:kms:eu-central-1:/);
+  });
+});
+
+describeWithParts(['vault'], 'Vault', () => {
+  test('encrypts with a transit key, and is gone after its stop', async () => {
+    const vault = await startVault();
+    await vault.call('transit/keys/orders', {});
+    const { ciphertext } = await vault.call('transit/encrypt/orders', { plaintext: 'aGVsbG8=' });
+    expect(ciphertext).toMatch(/^vault:v1:/);
+    await vault.stop();
+    expect(await refusesConnections(vault.url)).toBe(true);
   });
 });
 

@@ -1,7 +1,7 @@
 // How each part is had: from which registry, and by which commands.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +13,7 @@ import {
   programOf,
   requirementsOf,
   UI_SERVER,
+  VAULT,
   versionOf,
   type BuiltPart,
   type PartName,
@@ -72,6 +73,10 @@ async function build(name: BuiltPart, folder: string, say: (sentence: string) =>
       say(`from the Go module proxy, temporalio/ui-server ${UI_SERVER.version} with Go ${UI_SERVER.go}`);
       await buildUiServer(folder);
       return;
+    case 'vault':
+      say(`from the Go module proxy, hashicorp/vault ${VAULT.version}: builds for several minutes`);
+      await buildVault(folder);
+      return;
     case 'node22':
     case 'node24':
       say(`from the npm registry, ${nodePackage()} ${NODES[name]}`);
@@ -109,6 +114,21 @@ async function buildUiServer(folder: string): Promise<void> {
     const env = { GOTOOLCHAIN: `go${UI_SERVER.go}`, GOFLAGS: '-mod=mod', GOWORK: 'off', CGO_ENABLED: '0' };
     const output = join(folder, programOf('ui-server'));
     await run('go', ['build', '-trimpath', '-ldflags', '-s -w', '-o', output, program], { cwd: module, env });
+  } finally {
+    await rm(module, { recursive: true, force: true });
+  }
+}
+
+/** Vault's core, HTTP API and transit engine as one small program. */
+async function buildVault(folder: string): Promise<void> {
+  const module = await mkdtemp(join(tmpdir(), 'keyhole-vault-'));
+  const options = { cwd: module, env: { GOFLAGS: '-mod=mod', GOWORK: 'off', CGO_ENABLED: '0' } };
+  try {
+    await copyFile(VAULT.program, join(module, 'main.go'));
+    await run('go', ['mod', 'init', 'vault-server'], options);
+    await run('go', ['get', `github.com/hashicorp/vault@v${VAULT.version}`], options);
+    const output = join(folder, programOf('vault'));
+    await run('go', ['build', '-trimpath', '-ldflags', '-s -w', '-o', output, '.'], options);
   } finally {
     await rm(module, { recursive: true, force: true });
   }
