@@ -1,7 +1,14 @@
-// A wrapping key for tests: counts its calls, fails and waits on demand.
+// For tests: a wrapping key that fails and waits on demand, and the contract that every wrapping key keeps.
 import { randomBytes } from 'node:crypto';
 import { KeyholeError } from './errors.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from './keys/wrapping-key.js';
+
+export {
+  wrappingKeyContract,
+  type KeyServiceUnderTest,
+  type Misfortune,
+  type WrappingKeyContractOptions,
+} from './keys/contract.js';
 
 /**
  * Keeps its data keys in memory. What it wrapped opens only here, under the namespace it was made for.

@@ -7,7 +7,7 @@ export interface KeyContext {
    * key service's context is left out.
    */
   readonly namespace: string | null;
-  /** Aborts the call; the caller also races it, so an implementation that cannot abort may ignore it. */
+  /** Ends the call, which then rejects at once; the caller races it all the same. */
   readonly signal: AbortSignal;
 }
 
@@ -39,6 +39,12 @@ export interface WrappingKey {
   readonly provider: string;
   /** The key as configured (an alias, an ARN, a local key's id); used in errors, records and metrics. */
   readonly name: string;
+  /**
+   * Whether only those who may wrap can have made a wrapped data key. `false` where a public key suffices and no
+   * context is bound (RSA in Azure Key Vault): what is sealed there is secret, but anyone may have sealed it, for any
+   * namespace; start-up warns. Default is true.
+   */
+  readonly provesOrigin?: boolean;
   /**
    * Whether a data key recorded under `keyId` can belong to this wrapping key: `yes` if the configuration names
    * exactly that id, `maybe` if only the service can tell (an alias), else `no`.

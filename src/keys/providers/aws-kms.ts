@@ -2,6 +2,8 @@
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { namespaceTemplate } from '../key-template.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
+import { bareError } from './bare-error.js';
+import { retryAfterMs } from './retry-after.js';
 
 /** The two calls we make, as `KMS` of `@aws-sdk/client-kms` has them. */
 export interface AwsKmsClient {
@@ -31,26 +33,32 @@ const KEY_ARN = /^arn:[^:]+:kms:[^:]*:\d{12}:key\/[A-Za-z0-9-]+$/;
  * `throwOnRequestTimeout: true`: retries are ours.
  * @param key - an ARN, a key id, or an alias; `{namespace}` stands for the namespace with `_` for each `.`.
  * Default is `alias/{namespace}`.
+ * @param foreignContext - the encryption context of data keys that bind no namespace and were wrapped by another
+ * program (temporal-proxy). Default is none.
  */
 export function awsKms({
   client,
   key = 'alias/{namespace}',
+  foreignContext,
 }: {
   client: AwsKmsClient;
   key?: string;
+  foreignContext?: Readonly<Record<string, string>>;
 }): (namespace: string) => WrappingKey {
   const nameOf = namespaceTemplate(key);
-  return (namespace) => new AwsKmsWrappingKey(client, nameOf(namespace));
+  return (namespace) => new AwsKmsWrappingKey(client, nameOf(namespace), foreignContext);
 }
 
 class AwsKmsWrappingKey implements WrappingKey {
   readonly provider = 'aws-kms';
   readonly name: string;
   readonly #client: AwsKmsClient;
+  readonly #foreignContext: Readonly<Record<string, string>> | undefined;
 
-  constructor(client: AwsKmsClient, name: string) {
+  constructor(client: AwsKmsClient, name: string, foreignContext?: Readonly<Record<string, string>>) {
     this.#client = client;
     this.name = name;
+    this.#foreignContext = foreignContext;
   }
 
   holds(keyId: string): 'yes' | 'maybe' | 'no' {
@@ -61,7 +69,7 @@ class AwsKmsWrappingKey implements WrappingKey {
   }
 
   async generateDataKey({ namespace, signal }: KeyContext): Promise<GeneratedDataKey> {
-    const input = { KeyId: this.name, KeySpec: 'AES_256' as const, ...encryptionContext(namespace) };
+    const input = { KeyId: this.name, KeySpec: 'AES_256' as const, ...this.#encryptionContext(namespace) };
     const { KeyId, Plaintext, CiphertextBlob } = await this.#asked(
       this.#client.generateDataKey(input, { abortSignal: signal }),
     );
@@ -81,7 +89,7 @@ class AwsKmsWrappingKey implements WrappingKey {
     keyId: string | null,
     { namespace, signal }: KeyContext,
   ): Promise<UnwrappedDataKey> {
-    const input = { KeyId: this.name, CiphertextBlob: wrapped, ...encryptionContext(namespace) };
+    const input = { KeyId: this.name, CiphertextBlob: wrapped, ...this.#encryptionContext(namespace) };
     const { KeyId, Plaintext } = await this.#asked(this.#client.decrypt(input, { abortSignal: signal }));
     if (!isKeyArn(KeyId) || Plaintext === undefined) {
       Plaintext?.fill(0);
@@ -97,15 +105,19 @@ class AwsKmsWrappingKey implements WrappingKey {
     return { keyId: KeyId, plaintext: Plaintext };
   }
 
+  #encryptionContext(namespace: string | null): { EncryptionContext?: Record<string, string> } {
+    if (namespace !== null) return { EncryptionContext: { [NAMESPACE_CONTEXT]: namespace } };
+    return this.#foreignContext === undefined ? {} : { EncryptionContext: { ...this.#foreignContext } };
+  }
+
   async #asked<T>(answer: Promise<T>): Promise<T> {
     try {
       return await answer;
     } catch (error) {
       const name = error instanceof Error ? error.name : 'an unknown error';
-      const retryAfterMs = retryAfterOf(error);
       throw new KeyholeError(codeOf(name), `AWS KMS answered ${name} for ${this.name}`, {
-        cause: withoutRequest(error),
-        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        cause: bareError(error),
+        retryAfterMs: retryAfterOf(error),
       });
     }
   }
@@ -113,10 +125,6 @@ class AwsKmsWrappingKey implements WrappingKey {
 
 function isKeyArn(keyId: string | undefined): keyId is string {
   return keyId !== undefined && KEY_ARN.test(keyId);
-}
-
-function encryptionContext(namespace: string | null): { EncryptionContext?: Record<string, string> } {
-  return namespace === null ? {} : { EncryptionContext: { [NAMESPACE_CONTEXT]: namespace } };
 }
 
 /** The same key, or its replica in another Region (multi-Region keys: the id begins with `mrk-`). */
@@ -151,18 +159,8 @@ function codeOf(name: string): KeyholeErrorCode {
   }
 }
 
-/** The SDK's errors carry the whole exchange: signature and session token must not reach a log. */
-function withoutRequest(error: unknown): unknown {
-  if (!(error instanceof Error)) return undefined;
-  const cause = new Error(error.message);
-  cause.name = error.name;
-  return cause;
-}
-
-/** `Retry-After` in seconds (RFC 9110 §10.2.3), where the service gave one. */
 function retryAfterOf(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null || !('$response' in error)) return undefined;
   const response = error.$response as { headers?: Record<string, string> } | undefined;
-  const seconds = Number(response?.headers?.['retry-after'] ?? NaN);
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
+  return retryAfterMs(response?.headers?.['retry-after']);
 }
