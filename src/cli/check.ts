@@ -1,18 +1,12 @@
 // `keyhole check`: every mistake of the configuration, nothing started.
 import { loadConfig } from '../config/load-config.js';
-import { problemLine } from '../config/problems.js';
+import { loadOptions, printProblems, type ConfigurationOptions } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 
-export async function check({ file }: { readonly file: string | undefined }): Promise<ExitCode> {
-  const { execArgv, versions } = process;
-  const loaded = await loadConfig({
-    file,
-    env: process.env,
-    cwd: process.cwd(),
-    process: { execArgv, nodeVersion: versions.node },
-  });
+export async function check(options: ConfigurationOptions): Promise<ExitCode> {
+  const loaded = await loadConfig(loadOptions(options));
   if ('problems' in loaded) {
-    process.stdout.write(loaded.problems.map((problem) => `${problemLine(problem)}\n`).join(''));
+    printProblems(loaded.problems, process.stdout);
     return EXIT.config;
   }
   for (const warning of loaded.config.warnings) process.stderr.write(`warning: ${warning}\n`);

@@ -1,41 +1,36 @@
 // `keyhole serve`: the codec server, from start to the last signal.
-import { loadConfig, type LoadOptions } from '../config/load-config.js';
+import { loadConfig } from '../config/load-config.js';
 import { createLog } from '../config/logger.js';
-import { problemLine, type Problem } from '../config/problems.js';
 import { startService, type Service } from '../config/service.js';
+import { loadOptions, printProblems, type ConfigurationOptions } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
-import { untilStopped } from './signals.js';
+import { holdReloads, untilStopped } from './signals.js';
 
-export async function serve({ file }: { readonly file: string | undefined }): Promise<ExitCode> {
-  const { execArgv, versions } = process;
-  const options: LoadOptions = {
-    file,
-    env: process.env,
-    cwd: process.cwd(),
-    process: { execArgv, nodeVersion: versions.node },
-  };
-  const loaded = await loadConfig(options);
-  if ('problems' in loaded) return refused(loaded.problems);
+export async function serve(options: ConfigurationOptions): Promise<ExitCode> {
+  holdReloads();
+  const load = (): ReturnType<typeof loadConfig> => loadConfig(loadOptions(options));
+  const loaded = await load();
+  if ('problems' in loaded) {
+    printProblems(loaded.problems, process.stderr);
+    return EXIT.config;
+  }
   const { config } = loaded;
-  const { logger, flush } = createLog(config.logLevel, 2);
+  const log = createLog(config.logLevel, 2);
   try {
-    const load = (): ReturnType<typeof loadConfig> => loadConfig(options);
-    const started = await startService({ config, load, logger, stdout: process.stdout });
-    if ('problems' in started) return refused(started.problems);
+    const started = await startService({ config, load, logger: log.logger, stdout: process.stdout });
+    if ('problems' in started) {
+      printProblems(started.problems, process.stderr);
+      return EXIT.config;
+    }
     announce(started.service, config.audit === 'stdout' ? process.stderr : process.stdout);
-    await untilStopped(started.service, logger);
+    await untilStopped(started.service, log);
     return EXIT.fine;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : 'unknown error'}\n`);
     return EXIT.failed;
   } finally {
-    flush();
+    log.flush();
   }
-}
-
-function refused(problems: readonly Problem[]): ExitCode {
-  process.stderr.write(problems.map((problem) => `${problemLine(problem)}\n`).join(''));
-  return EXIT.config;
 }
 
 /** The one line for whoever started it, whatever the log level. */

@@ -8,7 +8,7 @@ import { parseAddress } from './address.js';
 import type { AccessConfig, IssuerConfig, KeysConfig, RolesConfig } from './config.js';
 import { variable } from './environment.js';
 import { fileIn, type Place } from './place.js';
-import { pathTo } from './problems.js';
+import { pathTo, type Problems } from './problems.js';
 import { readShape, readValue, type ReadShape } from './read-shape.js';
 import { ACCESS, accountId, ISSUER, PRESET_ISSUER, ROLES, RULE } from './schema.js';
 import { readTextFile } from './text-file.js';
@@ -44,14 +44,14 @@ async function readIssuers(list: readonly unknown[], place: Place): Promise<Issu
     const path = `access.issuers[${index}]`;
     if (typeof value === 'object' && value !== null && 'preset' in value) {
       const { preset, subjects } = readShape(PRESET_ISSUER, value, path, place.problems);
-      once(names, preset, `${path}.preset`, place);
+      once(names, preset, `${path}.preset`, place.problems);
       if (preset !== undefined) issuers.push({ preset, ...(subjects === undefined ? {} : { subjects }) });
       continue;
     }
     const written = readShape(ISSUER, value, path, place.problems);
-    once(names, written.issuer, `${path}.issuer`, place);
+    once(names, written.issuer, `${path}.issuer`, place.problems);
     for (const [at, domain] of (written.emailDomains ?? []).entries()) {
-      once(domains, domain.toLowerCase(), `${path}.emailDomains[${at}]`, place);
+      once(domains, domain.toLowerCase(), `${path}.emailDomains[${at}]`, place.problems);
     }
     const issuer = await issuerOf(written, path, place);
     if (issuer !== undefined) issuers.push(issuer);
@@ -60,7 +60,7 @@ async function readIssuers(list: readonly unknown[], place: Place): Promise<Issu
 }
 
 /** An issuer has one entry, and a domain one issuer. */
-function once(seen: Map<string, string>, name: string | undefined, path: string, { problems }: Place): void {
+function once(seen: Map<string, string>, name: string | undefined, path: string, problems: Problems): void {
   const first = name === undefined ? undefined : seen.get(name);
   if (first !== undefined) problems.add(path, `is the same as ${first}`);
   else if (name !== undefined) seen.set(name, path);
@@ -153,7 +153,7 @@ function staticRoles({ people, ca, apiKeyFile: file }: Roles, { problems }: Plac
     const at = pathTo(path, email);
     if (!/^[\x21-\x3f\x41-\x7e]+@[\x21-\x3f\x41-\x7e]+$/.test(email))
       problems.add(at, 'is not an e-mail address');
-    once(emails, email.toLowerCase(), at, { problems } as Place);
+    once(emails, email.toLowerCase(), at, problems);
     grants.forEach((grant, index) => {
       if (grantProblem(grant) === undefined) return;
       problems.add(

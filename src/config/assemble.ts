@@ -46,12 +46,12 @@ export async function assemble(
   const { logger, metrics, audit } = lasting;
   const observer = metrics.observer();
   const { keyring, close } = await openKeyring(config.keys);
-  const calls = new KeyCalls({ callsPerSecond: config.server.limits.keyCallsPerSecond, observer });
-  const problems = await probeKeys(config.keys, { keyring, calls, logger });
+  const problems = await probeKeys(config.keys, { keyring, observer, logger });
   if (problems.length > 0) {
     close();
     return { problems };
   }
+  const calls = new KeyCalls({ callsPerSecond: config.server.limits.keyCallsPerSecond, observer });
   const dataKeys = new DataKeys({ keyring, calls, observer });
   const source = roleSourceOf(config.access, logger);
   const authentication = authenticationOf(config.access, source, logger, previous?.authentication);

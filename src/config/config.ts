@@ -2,7 +2,7 @@
 import type { IssuerOptions } from '../access/issuer-options.js';
 import type { Rule } from '../access/policy.js';
 import type { ApiKey } from '../access/roles/api-key.js';
-import type { ForeignFormat, WriteFormat } from '../keys/keyring.js';
+import type { WriteFormat } from '../keys/keyring.js';
 import type { LocalKey } from '../keys/providers/local.js';
 import type { ServerOptions } from '../server/app.js';
 import type { Address } from './address.js';
@@ -26,7 +26,7 @@ export interface KeysConfig {
   readonly write: WriteFormat;
   readonly wrap: WrappingKeyConfig;
   readonly unwrap: readonly WrappingKeyConfig[];
-  readonly reads: readonly ForeignFormat[];
+  readonly reads: readonly 'encryption-jwt'[];
   readonly passThrough: 'allow' | 'refuse';
 }
 

@@ -2,9 +2,10 @@
 import { dirname, resolve } from 'node:path';
 import type { Config, LogLevel } from './config.js';
 import { readAccess } from './access-section.js';
+import { readAudit } from './audit-section.js';
 import { variable, type Environment } from './environment.js';
 import { readKeys } from './keys-section.js';
-import { fileIn, type Place } from './place.js';
+import type { Place } from './place.js';
 import { Problems, type Problem } from './problems.js';
 import { processProblems, processWarnings, type ProcessFacts } from './process-facts.js';
 import { readShape } from './read-shape.js';
@@ -51,21 +52,20 @@ async function readSections(document: unknown, place: Place): Promise<Config | u
   const file = readShape(FILE, document, '', place.problems);
   const logLevel = logLevelOf(place);
   const server = await readServer(file, place);
-  const keys = await readKeys(file.keys, place);
+  const keys = place.problems.at('keys') ? [] : await readKeys(file.keys, place);
   const access = await readAccess(file.access, keys, place);
-  const { audit, metrics } = file;
+  const audit = await readAudit(file, place);
+  const { metrics } = file;
   if (server === undefined || access === undefined || audit === undefined || metrics === undefined)
     return undefined;
-  const { warnings } = place;
-  if (audit === 'stdout') warnings.push('the record goes to stdout: it is only as durable as what reads it');
   return {
     logLevel,
     server,
     keys,
     access,
-    audit: audit === 'stdout' ? audit : { file: fileIn(place, audit.file) },
+    audit,
     metrics: metrics.listen,
-    warnings,
+    warnings: place.warnings,
   };
 }
 

@@ -1,15 +1,15 @@
 // Asks key services at the start whether the keys of namespaces that are listed by name can be used.
 import type { Logger } from 'pino';
 import { isKeyholeError } from '../errors.js';
-import type { KeyCalls } from '../keys/key-calls.js';
+import { KeyCalls } from '../keys/key-calls.js';
 import type { Keyring } from '../keys/keyring.js';
-import type { GeneratedDataKey } from '../keys/wrapping-key.js';
+import type { Observer } from '../observer.js';
 import type { KeysConfig } from './config.js';
 import type { Problem } from './problems.js';
 
 export interface ProbeOptions {
   readonly keyring: Keyring;
-  readonly calls: KeyCalls;
+  readonly observer: Observer;
   readonly logger: Logger;
 }
 
@@ -18,23 +18,30 @@ export interface ProbeOptions {
  * disabled, or that we may not unwrap. A denied wrap is a warning (a server that only decodes needs none), and so is
  * no answer: an outage must not keep a server from starting.
  */
-export async function probeKeys(entries: readonly KeysConfig[], options: ProbeOptions): Promise<Problem[]> {
+export async function probeKeys(
+  entries: readonly KeysConfig[],
+  { keyring, observer, logger }: ProbeOptions,
+): Promise<Problem[]> {
+  const calls = new KeyCalls({ observer });
   const probes = entries.flatMap(({ namespaces }, index) =>
     namespaces
       .filter((name) => !name.includes('*'))
-      .map((name) => probe(name, `keys[${index}].wrap`, options)),
+      .map((name) => probe(name, `keys[${index}].wrap`, { keyring, calls, logger })),
   );
   return (await Promise.all(probes)).flat();
 }
 
-async function probe(namespace: string, path: string, options: ProbeOptions): Promise<Problem[]> {
-  const { keyring, calls, logger } = options;
+async function probe(
+  namespace: string,
+  path: string,
+  { keyring, calls, logger }: Omit<ProbeOptions, 'observer'> & { readonly calls: KeyCalls },
+): Promise<Problem[]> {
   const { wrap, write } = keyring.forNamespace(namespace);
   const bound = write === 'keyhole/v1' ? namespace : null;
   const name = `probe ${wrap.provider} ${wrap.name} ${namespace}`;
   let during: 'generate' | 'unwrap' = 'generate';
   try {
-    const made: GeneratedDataKey = await calls.run(during, wrap, bound, `${name} wrap`, (context) =>
+    const made = await calls.run(during, wrap, bound, `${name} wrap`, (context) =>
       wrap.generateDataKey(context),
     );
     made.plaintext.fill(0);
