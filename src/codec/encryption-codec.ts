@@ -2,8 +2,15 @@
 import type { Payload, PayloadCodec } from '@temporalio/common';
 import { KeyholeError } from '../errors.js';
 import { DataKeys } from '../keys/data-keys.js';
+import type { ForeignRead } from '../keys/foreign-reads.js';
 import { KeyCalls } from '../keys/key-calls.js';
-import { Keyring, type ForeignFormat, type WrappingKeyOf, type WriteFormat } from '../keys/keyring.js';
+import {
+  Keyring,
+  type Compress,
+  type KeyringEntry,
+  type WrappingKeyOf,
+  type WriteFormat,
+} from '../keys/keyring.js';
 import { isNamespace } from '../keys/namespace.js';
 import type { WrappingKey } from '../keys/wrapping-key.js';
 import type { Observer } from '../observer.js';
@@ -20,7 +27,9 @@ export interface EncryptionCodecOptions {
   /** What is written. Default is `keyhole/v1`. Not with a `Keyring`, which says it itself. */
   readonly write?: WriteFormat;
   /** Foreign formats that open. Default is none. Not with a `Keyring`. */
-  readonly reads?: readonly ForeignFormat[];
+  readonly reads?: readonly ForeignRead[];
+  /** Payloads that are larger, serialized, are compressed before they are sealed. Default is none. Not with a `Keyring`. */
+  readonly compress?: Compress;
   /** What happens to payloads that were never sealed. Default is `allow`. Not with a `Keyring`. */
   readonly passThrough?: 'allow' | 'refuse';
   /** How long one data key seals payloads, in milliseconds. Default is 15 minutes, at most 24 hours. */
@@ -93,6 +102,12 @@ export class EncryptionCodec implements PayloadCodec {
   }
 
   #open(payload: Payload, namespace: string): Payload | Promise<Payload> {
+    const unpacked = this.#cipher.unpacked(payload, namespace);
+    if (unpacked instanceof Promise) return unpacked.then((inner) => this.#openLayer(inner, namespace));
+    return this.#openLayer(unpacked, namespace);
+  }
+
+  #openLayer(payload: Payload, namespace: string): Payload | Promise<Payload> {
     const mark = readMark(payload);
     if (mark.kind === 'sealed') return this.#cipher.open(payload, mark, this.#opensUnder(mark, namespace));
     if (mark.kind === 'none' && this.#cipher.passThrough(namespace) === 'refuse') {
@@ -119,26 +134,26 @@ export class EncryptionCodec implements PayloadCodec {
   }
 }
 
-function keyringOf({
-  keys,
-  namespace,
-  alsoOpens = [],
-  write,
-  reads,
-  passThrough,
-}: EncryptionCodecOptions): Keyring {
+function keyringOf(options: EncryptionCodecOptions): Keyring {
+  const { keys, namespace, alsoOpens = [], write, reads, compress, passThrough } = options;
   if (keys instanceof Keyring) {
-    if (write === undefined && reads === undefined && passThrough === undefined) return keys;
-    throw new TypeError('"write", "reads" and "passThrough" belong into the entries of the keyring');
+    if ([write, reads, compress, passThrough].every((option) => option === undefined)) return keys;
+    throw new TypeError(
+      '"write", "reads", "compress" and "passThrough" belong into the entries of the keyring',
+    );
   }
-  return new Keyring([
-    {
-      namespaces: namespace === undefined ? ['*'] : [...new Set([namespace, ...alsoOpens])],
-      wrap: typeof keys === 'function' ? keys : () => keys,
-      sharesKey: typeof keys !== 'function',
-      ...(write === undefined ? {} : { write }),
-      ...(reads === undefined ? {} : { reads }),
-      ...(passThrough === undefined ? {} : { passThrough }),
-    },
-  ]);
+  const wrap = typeof keys === 'function' ? keys : () => keys;
+  const sharesKey = typeof keys !== 'function';
+  const own: KeyringEntry = {
+    namespaces: [namespace ?? '*'],
+    wrap,
+    sharesKey,
+    ...(write === undefined ? {} : { write }),
+    ...(reads === undefined ? {} : { reads }),
+    ...(compress === undefined ? {} : { compress }),
+    ...(passThrough === undefined ? {} : { passThrough }),
+  };
+  const others = [...new Set(alsoOpens)].filter((name) => name !== namespace);
+  if (namespace === undefined || others.length === 0) return new Keyring([own]);
+  return new Keyring([own, { namespaces: others, wrap, sharesKey }]);
 }

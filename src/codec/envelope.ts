@@ -2,21 +2,24 @@
 import type { Payload } from '@temporalio/common';
 import { KeyholeError } from '../errors.js';
 import { isNamespace } from '../keys/namespace.js';
-import { DATA_KEY_ENCRYPTED } from './formats/encryption-jwt.js';
-import { BINARY_ENCRYPTED, textOf, type Metadata, type SealedMark } from './metadata.js';
+import type { FormatReader } from './formats/reader.js';
+import {
+  BINARY_ENCRYPTED,
+  KEY_ID,
+  MAX_KEY_ID_BYTES,
+  MAX_WRAPPED_BYTES,
+  textOf,
+  type Metadata,
+  type SealedMark,
+} from './metadata.js';
+import { open } from './seal.js';
 
 export const KEYHOLE_V1 = 'keyhole/v1';
 export const FORMAT_KEY = 'encryption-format';
-const KEY_ID = 'encryption-key-id';
 const NAMESPACE = 'encryption-namespace';
 const DATA_KEY = 'encryption-data-key';
 const COMMITMENT = 'encryption-commitment';
 
-/** Marks of other formats; beside ours they make a payload invalid. */
-const FOREIGN_KEYS = [DATA_KEY_ENCRYPTED, 'encryption-dek', 'encryption-cipher'];
-
-export const MAX_KEY_ID_BYTES = 512;
-export const MAX_WRAPPED_BYTES = 8192;
 export const COMMITMENT_BYTES = 32;
 
 /** The associated data of each seal. */
@@ -31,6 +34,15 @@ export interface EnvelopeFields {
   readonly wrapped: Uint8Array;
   readonly commitment: Uint8Array;
 }
+
+/** Our own format, as a reader beside the foreign ones. An `encryption-format` always claims it, and alone decides. */
+export const keyholeV1: FormatReader = {
+  format: KEYHOLE_V1,
+  keys: [FORMAT_KEY, KEY_ID, NAMESPACE, DATA_KEY, COMMITMENT],
+  claims: (metadata) => metadata[FORMAT_KEY] !== undefined,
+  read: readEnvelope,
+  open: (key, data) => open(key, data, KEYHOLE_V1_AAD),
+};
 
 /** The sealed payload around `data` (nonce ‖ ciphertext ‖ tag). */
 export function writeEnvelope(fields: EnvelopeFields, data: Uint8Array): Payload {
@@ -47,10 +59,13 @@ export function writeEnvelope(fields: EnvelopeFields, data: Uint8Array): Payload
   };
 }
 
-/** @throws KeyholeError `payload_invalid` with the metadata key that is wrong. */
-export function readEnvelope(metadata: Metadata): SealedMark {
-  const foreign = FOREIGN_KEYS.find((key) => metadata[key] !== undefined);
-  if (foreign !== undefined) throw invalid(`has the mark of another format beside it: ${foreign}`);
+function readEnvelope(metadata: Metadata): SealedMark {
+  if (textOf(metadata[FORMAT_KEY]) !== KEYHOLE_V1) {
+    throw new KeyholeError(
+      'format_not_enabled',
+      'the payload names an encryption-format that is not known here',
+    );
+  }
   const keyId = metadata[KEY_ID];
   const namespace = textOf(metadata[NAMESPACE]);
   const wrappedKey = metadata[DATA_KEY];

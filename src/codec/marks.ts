@@ -1,9 +1,13 @@
 // Which format a payload's metadata claims, found without trial decryption.
 import type { Payload } from '@temporalio/common';
 import { KeyholeError } from '../errors.js';
-import { FORMAT_KEY, KEYHOLE_V1, readEnvelope } from './envelope.js';
-import { DATA_KEY_ENCRYPTED, readEncryptionJwt } from './formats/encryption-jwt.js';
-import { BINARY_ENCRYPTED, textOf, type Metadata, type SealedMark } from './metadata.js';
+import { FORMAT_KEY, keyholeV1 } from './envelope.js';
+import { encryptionJwt } from './formats/encryption-jwt.js';
+import { fernet } from './formats/fernet.js';
+import type { FormatReader } from './formats/reader.js';
+import { staticKey } from './formats/static-key.js';
+import { temporalProxy } from './formats/temporal-proxy.js';
+import { BINARY_ENCRYPTED, textOf, type Metadata, type SealedFormat, type SealedMark } from './metadata.js';
 
 export type { SealedMark } from './metadata.js';
 
@@ -11,6 +15,13 @@ export type Mark = { readonly kind: 'none' } | { readonly kind: 'storage-referen
 
 const NONE: Mark = { kind: 'none' };
 const STORAGE_REFERENCE: Mark = { kind: 'storage-reference' };
+const EMPTY = new Uint8Array(0);
+
+/** In the order in which they are asked; each takes what the ones before it left. */
+const READERS = [keyholeV1, temporalProxy, encryptionJwt, staticKey, fernet].map((reader, _, all) => ({
+  ...reader,
+  strangers: all.flatMap(({ keys }) => keys).filter((key) => !reader.keys.includes(key)),
+}));
 
 /**
  * Reads a payload's mark. `binary/encrypted` always claims a format; so does `encryption-format`.
@@ -18,28 +29,32 @@ const STORAGE_REFERENCE: Mark = { kind: 'storage-reference' };
  * @throws KeyholeError `payload_invalid` (it claims a format and does not keep to it, or claims two),
  * `format_not_enabled` (a format that no reader here knows).
  */
-export function readMark({ metadata }: Payload): Mark {
+export function readMark({ metadata, data }: Payload): Mark {
   if (metadata === null || metadata === undefined) return NONE;
   const encoding = textOf(metadata['encoding']);
-  const format = metadata[FORMAT_KEY];
   if (encoding !== BINARY_ENCRYPTED) {
-    if (format !== undefined)
+    if (metadata[FORMAT_KEY] !== undefined)
       throw new KeyholeError('payload_invalid', 'an encryption-format is not binary/encrypted');
     return isStorageReference(encoding, metadata) ? STORAGE_REFERENCE : NONE;
   }
-  if (format === undefined) {
-    const wrapped = metadata[DATA_KEY_ENCRYPTED];
-    if (wrapped !== undefined) return readEncryptionJwt(metadata, wrapped);
-    throw new KeyholeError(
-      'format_not_enabled',
-      'an encrypted payload without a format that is enabled here',
-    );
+  const reader = READERS.find((candidate) => candidate.claims(metadata, data ?? EMPTY));
+  if (reader === undefined) {
+    throw new KeyholeError('format_not_enabled', 'an encrypted payload in a format that is not known here');
   }
-  if (textOf(format) === KEYHOLE_V1) return readEnvelope(metadata);
+  const mark = reader.read(metadata);
+  const stranger = reader.strangers.find((key) => metadata[key] !== undefined);
+  if (stranger === undefined) return mark;
   throw new KeyholeError(
-    'format_not_enabled',
-    'the payload names an encryption-format that is not known here',
+    'payload_invalid',
+    `a ${reader.format} payload has the mark of another format beside it: ${stranger}`,
   );
+}
+
+/** The reader of a format. */
+export function readerOf(format: SealedFormat): FormatReader {
+  const reader = READERS.find((candidate) => candidate.format === format);
+  if (reader === undefined) throw new TypeError(`no reader for ${format}`);
+  return reader;
 }
 
 function isStorageReference(encoding: string | undefined, metadata: Metadata): boolean {

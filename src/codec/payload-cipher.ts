@@ -1,15 +1,23 @@
 // Seals one payload under its namespace's live data key, and opens one layer of a sealed one.
-import { createHash } from 'node:crypto';
 import type { Payload } from '@temporalio/common';
 import { isKeyholeError, KeyholeError } from '../errors.js';
 import type { DataKeys, OpeningKey, SealingKey } from '../keys/data-keys.js';
 import type { Keyring } from '../keys/keyring.js';
 import type { Observer } from '../observer.js';
+import { needsWrapping, wrapped } from './compressing.js';
 import { KEYHOLE_V1, KEYHOLE_V1_AAD, writeEnvelope } from './envelope.js';
+import {
+  BINARY_ZLIB,
+  COMPRESSION,
+  compressionOf,
+  decompress,
+  type CompressionEncoding,
+} from './formats/compression.js';
 import { writeEncryptionJwt } from './formats/encryption-jwt.js';
-import { readMark, type SealedMark } from './marks.js';
+import { readerOf, readMark, type SealedMark } from './marks.js';
+import { OpeningKeys } from './opening-keys.js';
 import { readPayload, writePayload } from './payload-proto.js';
-import { assertSealedLength, open, seal } from './seal.js';
+import { assertSealedLength, seal } from './seal.js';
 
 const EMPTY = new Uint8Array(0);
 
@@ -17,18 +25,24 @@ export interface PayloadCipherOptions {
   readonly keyring: Keyring;
   readonly dataKeys: DataKeys;
   readonly observer?: Observer;
+  /** Milliseconds since the epoch, for formats that open until a day. Default is `Date.now`. */
+  readonly now?: () => number;
 }
 
 /** What codec and codec server share. Both directions answer synchronously while the data key is at hand. */
 export class PayloadCipher {
   readonly #keyring: Keyring;
   readonly #dataKeys: DataKeys;
+  readonly #openingKeys: OpeningKeys;
   readonly #observer: Observer | undefined;
+  readonly #now: () => number;
 
-  constructor({ keyring, dataKeys, observer }: PayloadCipherOptions) {
+  constructor({ keyring, dataKeys, observer, now = Date.now }: PayloadCipherOptions) {
     this.#keyring = keyring;
     this.#dataKeys = dataKeys;
+    this.#openingKeys = new OpeningKeys({ keyring, dataKeys });
     this.#observer = observer;
+    this.#now = now;
   }
 
   /**
@@ -39,35 +53,103 @@ export class PayloadCipher {
    */
   seal(payload: Payload, namespace: string): Payload | Promise<Payload> {
     return this.#reported('seal', namespace, () => {
+      const { write, compress } = this.#keyring.forNamespace(namespace);
       const plaintext = writePayload(payload);
-      const key = this.#dataKeys.live(namespace, plaintext.length);
-      if (key instanceof Promise) return key.then((made) => this.#sealUnder(made, plaintext, namespace));
-      return this.#sealUnder(key, plaintext, namespace);
+      if (write !== KEYHOLE_V1 || !needsWrapping(payload, plaintext, compress?.aboveBytes ?? Infinity))
+        return this.#sealed(plaintext, namespace);
+      return wrapped(payload, plaintext).then((bytes) => this.#sealed(bytes, namespace));
     });
   }
 
+  #sealed(plaintext: Uint8Array, namespace: string): Payload | Promise<Payload> {
+    const key = this.#dataKeys.live(namespace, plaintext.length);
+    if (key instanceof Promise) return key.then((made) => this.#sealUnder(made, plaintext, namespace));
+    return this.#sealUnder(key, plaintext, namespace);
+  }
+
+  #sealUnder(key: SealingKey, plaintext: Uint8Array, namespace: string): Payload {
+    const bytes = plaintext.length;
+    this.#observer?.({ type: 'sealed', namespace, format: key.format, bytes });
+    if (key.commitment === undefined)
+      return writeEncryptionJwt(key.wrapped, seal(key.sealingKey, plaintext, undefined));
+    const { keyId, wrapped, commitment } = key;
+    return writeEnvelope(
+      { keyId, namespace, wrapped, commitment },
+      seal(key.sealingKey, plaintext, KEYHOLE_V1_AAD),
+    );
+  }
+
   /**
-   * Opens one layer with the keys of `namespace`, which a bound payload must name itself. What comes out is
-   * answered as it is, even if it looks sealed.
+   * What is inside of an outer compression, where `compression` is read; else the payload as it came. Its mark is
+   * then judged: who compresses hides nothing by it.
+   *
+   * @throws KeyholeError `payload_invalid` (not compressed as it says, or a bomb), `format_not_enabled` (no longer).
+   */
+  unpacked(payload: Payload, namespace: string): Payload | Promise<Payload> {
+    const encoding = compressionOf(payload);
+    if (encoding === undefined || !this.#keyring.forNamespace(namespace).reads.has(COMPRESSION))
+      return payload;
+    return this.#reported('open', namespace, () => this.#decompressed(payload, encoding, namespace));
+  }
+
+  /**
+   * Opens one layer with the keys of `namespace`, which a bound payload must name itself: the mark leads to a key,
+   * the key opens, and at most one compression inside is taken off. What comes out is answered as it is, even if it
+   * looks sealed.
    *
    * @throws KeyholeError `namespace_refused` (bound to another namespace), `format_not_enabled`, `not_opened`,
    * `payload_invalid`, `key_not_configured`, or what the key service says.
    */
   open(payload: Payload, mark: SealedMark, namespace: string): Payload | Promise<Payload> {
     return this.#reported('open', namespace, () => {
+      const data = payload.data ?? EMPTY;
       this.#assertOpens(mark, namespace);
-      assertSealedLength(payload.data ?? EMPTY); // before a key service is asked
-      const key = this.#dataKeys.opening({
-        namespace,
-        bound: mark.namespace !== null,
-        keyId: mark.keyId,
-        wrapped: mark.wrappedKey,
-        commitment: mark.commitment,
-      });
-      if (key instanceof Promise)
-        return key.then((opened) => this.#openUnder(opened, payload, mark, namespace));
-      return this.#openUnder(key, payload, mark, namespace);
+      assertSealedLength(data); // before a key service is asked
+      const key = this.#openingKeys.keyOf(mark, data, namespace);
+      if (key instanceof Promise) return key.then((opened) => this.#openUnder(opened, data, mark, namespace));
+      return this.#openUnder(key, data, mark, namespace);
     });
+  }
+
+  #assertOpens(mark: SealedMark, namespace: string): void {
+    if (mark.namespace !== null && mark.namespace !== namespace) {
+      throw new KeyholeError(
+        'namespace_refused',
+        `the payload is bound to namespace ${mark.namespace}, not ${namespace}`,
+      );
+    }
+    if (mark.format === KEYHOLE_V1) return;
+    const { write, reads } = this.#keyring.forNamespace(namespace);
+    if (mark.format !== write) reads.assertOpens(mark.format, namespace, this.#now());
+  }
+
+  #openUnder(
+    key: OpeningKey,
+    data: Uint8Array,
+    mark: SealedMark,
+    namespace: string,
+  ): Payload | Promise<Payload> {
+    const plaintext = readerOf(mark.format).open(key.sealingKey, data);
+    const opened = this.#innermost(readPayload(plaintext), mark, namespace);
+    const report = (payload: Payload): Payload => {
+      this.#observer?.({ type: 'opened', namespace, format: mark.format, bytes: plaintext.length });
+      return payload;
+    };
+    return opened instanceof Promise ? opened.then(report) : report(opened);
+  }
+
+  /** Our own envelope may always hold a compressed payload in the SDKs' shape; others where `compression` is read. */
+  #innermost(payload: Payload, mark: SealedMark, namespace: string): Payload | Promise<Payload> {
+    const encoding = compressionOf(payload);
+    if (encoding === undefined) return payload;
+    if (mark.format === KEYHOLE_V1) return encoding === BINARY_ZLIB ? decompress(payload, encoding) : payload;
+    if (!this.#keyring.forNamespace(namespace).reads.has(COMPRESSION)) return payload;
+    return this.#decompressed(payload, encoding, namespace);
+  }
+
+  #decompressed(payload: Payload, encoding: CompressionEncoding, namespace: string): Promise<Payload> {
+    this.#keyring.forNamespace(namespace).reads.assertOpens(COMPRESSION, namespace, this.#now());
+    return decompress(payload, encoding);
   }
 
   /** Whether a payload is fully ours: bound to this namespace, under a configured key. `encode` leaves it alone. */
@@ -86,53 +168,14 @@ export class PayloadCipher {
     }
   }
 
-  /**
-   * The configured name of the key that a sealed payload would open under; for an id that is not configured the
-   * first 8 bytes of its SHA-256 in hex (some foreign ids are keys).
-   */
-  keyName({ keyId, namespace: bound }: SealedMark, namespace: string): string {
-    const keys = this.#keyring.forNamespace(bound ?? namespace);
-    if (keyId === null) return keys.wrap.name;
-    const holder =
-      keys.unwrap.find((key) => key.holds(keyId) === 'yes') ??
-      keys.unwrap.find((key) => key.holds(keyId) === 'maybe');
-    return holder?.name ?? `unknown:${createHash('sha256').update(keyId).digest('hex').slice(0, 16)}`;
+  /** The configured name of the key that a sealed payload would open under; see `OpeningKeys.nameOf`. */
+  keyName(mark: SealedMark, { data }: Payload, namespace: string): string {
+    return this.#openingKeys.nameOf(mark, data ?? EMPTY, namespace);
   }
 
   /** What the configuration says of payloads without a mark. */
   passThrough(namespace: string): 'allow' | 'refuse' {
     return this.#keyring.forNamespace(namespace).passThrough;
-  }
-
-  #sealUnder(key: SealingKey, plaintext: Uint8Array, namespace: string): Payload {
-    const bytes = plaintext.length;
-    this.#observer?.({ type: 'sealed', namespace, format: key.format, bytes });
-    if (key.commitment === undefined)
-      return writeEncryptionJwt(key.wrapped, seal(key.sealingKey, plaintext, undefined));
-    const { keyId, wrapped, commitment } = key;
-    return writeEnvelope(
-      { keyId, namespace, wrapped, commitment },
-      seal(key.sealingKey, plaintext, KEYHOLE_V1_AAD),
-    );
-  }
-
-  #openUnder(key: OpeningKey, payload: Payload, mark: SealedMark, namespace: string): Payload {
-    const associatedData = mark.format === KEYHOLE_V1 ? KEYHOLE_V1_AAD : undefined;
-    const plaintext = open(key.sealingKey, payload.data ?? EMPTY, associatedData);
-    const opened = readPayload(plaintext);
-    this.#observer?.({ type: 'opened', namespace, format: mark.format, bytes: plaintext.length });
-    return opened;
-  }
-
-  #assertOpens(mark: SealedMark, namespace: string): void {
-    if (mark.namespace !== null && mark.namespace !== namespace) {
-      throw new KeyholeError(
-        'namespace_refused',
-        `the payload is bound to namespace ${mark.namespace}, not ${namespace}`,
-      );
-    }
-    if (mark.format === KEYHOLE_V1 || this.#keyring.forNamespace(namespace).reads.has(mark.format)) return;
-    throw new KeyholeError('format_not_enabled', `${mark.format} is not enabled in namespace ${namespace}`);
   }
 
   /** One event for every failure, whichever way it comes. */

@@ -44,6 +44,8 @@ export interface DataKeyReference {
   readonly keyId: string | null;
   readonly wrapped: Uint8Array;
   readonly commitment: Uint8Array | null;
+  /** The one key that may unwrap it, where the format finds it by itself. Default is by `keyId`, else any that may open. */
+  readonly by?: WrappingKey;
 }
 
 /** An opened data key. */
@@ -280,8 +282,9 @@ export class DataKeys {
 
   /** With the one key that is configured under this id; where only services can tell, with each that may hold it. */
   async #unwrap(cacheKey: string, reference: DataKeyReference): Promise<OpeningKey> {
-    const { namespace, bound, keyId, wrapped } = reference;
-    const candidates = candidatesFor(this.#keyring.forNamespace(namespace).unwrap, keyId);
+    const { namespace, bound, keyId, wrapped, by } = reference;
+    const candidates =
+      by === undefined ? candidatesFor(this.#keyring.forNamespace(namespace).unwrap, keyId) : [by];
     let refusal: KeyholeError | undefined;
     for (const key of candidates) {
       try {
@@ -317,9 +320,10 @@ function candidatesFor(keys: readonly WrappingKey[], keyId: string | null): read
   return named.length > 0 ? named.slice(0, 1) : keys.filter((key) => key.holds(keyId) === 'maybe');
 }
 
-function cacheKeyOf({ namespace, bound, keyId, wrapped }: DataKeyReference): string {
+function cacheKeyOf({ namespace, bound, keyId, wrapped, by }: DataKeyReference): string {
   const digest = createHash('sha256').update(wrapped).digest('base64');
-  return `${bound ? 'bound' : 'unbound'} ${namespace} ${digest} ${keyId ?? ''}`;
+  const key = by === undefined ? (keyId ?? '') : `${by.provider} ${by.name}`;
+  return `${bound ? 'bound' : by === undefined ? 'unbound' : 'by'} ${namespace} ${digest} ${key}`;
 }
 
 /** Replaces what is kept under `name`; beyond `most` entries the one that came first goes. */

@@ -1,10 +1,10 @@
 // Which wrapping key writes for a namespace, and which may still open what was written.
 import { KeyholeError } from '../errors.js';
+import { ForeignReads, type ForeignRead } from './foreign-reads.js';
 import { isNamespace } from './namespace.js';
 import type { WrappingKey } from './wrapping-key.js';
 
 export type WriteFormat = 'keyhole/v1' | 'encryption-jwt';
-export type ForeignFormat = 'encryption-jwt';
 
 /** Makes the wrapping key of a namespace; called once per namespace. */
 export type WrappingKeyOf = (namespace: string) => WrappingKey;
@@ -18,11 +18,23 @@ export interface KeyringEntry {
   /** Default is `keyhole/v1`. */
   readonly write?: WriteFormat;
   /** Foreign formats that are opened. Default is none; the format that is written always opens. */
-  readonly reads?: readonly ForeignFormat[];
+  readonly reads?: readonly ForeignRead[];
+  /** Payloads that are larger, serialized, are compressed before they are sealed. Default is none; not for `encryption-jwt`. */
+  readonly compress?: Compress;
   /** What happens to payloads without a mark of ours. Default is `allow`. */
   readonly passThrough?: 'allow' | 'refuse';
   /** Whether the key's name does not depend on the namespace, so that several namespaces may share it. */
   readonly sharesKey: boolean;
+  /**
+   * Whether formats that bind no namespace open under a key that serves several: whoever may send a payload to one
+   * of them can then have it opened that belongs to another. Default is false.
+   */
+  readonly insecureSharedKeyReads?: boolean;
+}
+
+/** The size of what is sealed then tells how well it compresses, hence something of what it is (`docs/formats.md`). */
+export interface Compress {
+  readonly aboveBytes: number;
 }
 
 /** An entry, resolved for one namespace. */
@@ -32,8 +44,15 @@ export interface NamespaceKeys {
   readonly wrap: WrappingKey;
   /** All that may open, `wrap` first. */
   readonly unwrap: readonly WrappingKey[];
-  readonly reads: ReadonlySet<ForeignFormat>;
+  readonly reads: ForeignReads;
+  readonly compress: Compress | undefined;
   readonly passThrough: 'allow' | 'refuse';
+  readonly insecureSharedKeyReads: boolean;
+}
+
+/** An entry with its reads, which all its namespaces share. */
+interface Entry extends Omit<KeyringEntry, 'reads'> {
+  readonly reads: ForeignReads;
 }
 
 const SEVERAL = Symbol('several namespaces');
@@ -47,16 +66,18 @@ const MAX_RESOLVED = 10_000;
  * namespaces share (`docs/format.md`, "One key, one namespace").
  */
 export class Keyring {
-  readonly #patterns: readonly { readonly pattern: string; readonly entry: KeyringEntry }[];
+  readonly #patterns: readonly { readonly pattern: string; readonly entry: Entry }[];
   readonly #resolved = new Map<string, NamespaceKeys>();
   readonly #servedBy = new Map<string, string | typeof SEVERAL>();
 
-  constructor(entries: readonly KeyringEntry[]) {
+  constructor(given: readonly KeyringEntry[]) {
+    const entries = given.map((entry) => ({ ...entry, reads: new ForeignReads(entry.reads ?? []) }));
     this.#patterns = entries
       .flatMap((entry) => entry.namespaces.map((pattern) => ({ pattern, entry })))
       .sort((a, b) => specificity(b.pattern) - specificity(a.pattern));
     assertPatterns(this.#patterns.map(({ pattern }) => pattern));
-    for (const entry of entries) assertNotShared(entry);
+    assertNotShared(entries);
+    for (const entry of entries) assertCompresses(entry);
   }
 
   /**
@@ -100,6 +121,7 @@ export class Keyring {
    */
   assertServesOnly(keyId: string, namespace: string): void {
     if (this.#servedBy.get(keyId) === namespace) return;
+    if (this.forNamespace(namespace).insecureSharedKeyReads) return;
     throw new KeyholeError(
       'format_not_enabled',
       `payloads that bind no namespace do not open under a wrapping key that serves another namespace beside ${namespace}`,
@@ -117,13 +139,18 @@ export function matches(pattern: string, namespace: string): boolean {
   );
 }
 
-function resolve(entry: KeyringEntry, namespace: string): NamespaceKeys {
+function resolve(entry: Entry, namespace: string): NamespaceKeys {
   const wrap = entry.wrap(namespace);
-  const write = entry.write ?? 'keyhole/v1';
-  const reads = new Set(entry.reads);
-  if (write !== 'keyhole/v1') reads.add(write);
-  const unwrap = [wrap, ...(entry.unwrap ?? []).map((make) => make(namespace))];
-  return { namespace, write, wrap, unwrap, reads, passThrough: entry.passThrough ?? 'allow' };
+  return {
+    namespace,
+    write: entry.write ?? 'keyhole/v1',
+    wrap,
+    unwrap: [wrap, ...(entry.unwrap ?? []).map((make) => make(namespace))],
+    reads: entry.reads,
+    compress: entry.compress,
+    passThrough: entry.passThrough ?? 'allow',
+    insecureSharedKeyReads: entry.insecureSharedKeyReads ?? false,
+  };
 }
 
 /** A name beats every pattern; among patterns, more literal characters win. */
@@ -156,11 +183,28 @@ export function areRivals(a: string, b: string): boolean {
   return heads && (tailA.endsWith(tailB) || tailB.endsWith(tailA));
 }
 
-function assertNotShared(entry: KeyringEntry): void {
-  const unbound = entry.write === 'encryption-jwt' || (entry.reads ?? []).length > 0;
-  const several = entry.namespaces.length > 1 || entry.namespaces.some((pattern) => pattern.includes('*'));
-  if (!unbound || !several || !entry.sharesKey) return;
-  throw new TypeError(
-    `a key shared by several namespaces (${entry.namespaces.join(', ')}) cannot read or write a format that binds no namespace`,
-  );
+/**
+ * Where the key alone keeps a payload to its namespace, it may serve no other. A wrapping key may differ by namespace;
+ * the keys that only the reads hold never do.
+ */
+function assertNotShared(entries: readonly Entry[]): void {
+  for (const entry of entries.filter(({ insecureSharedKeyReads }) => insecureSharedKeyReads !== true)) {
+    const byWrappingKey = entry.write === 'encryption-jwt' || entry.reads.has('encryption-jwt');
+    const fixed = [...(byWrappingKey && entry.sharesKey ? [entry.wrap] : []), ...entry.reads.ownKeys()];
+    const sharing = entries.filter((other) =>
+      [other.wrap, ...other.reads.ownKeys()].some((key) => fixed.includes(key)),
+    );
+    const namespaces = sharing.flatMap((one) => one.namespaces);
+    if (namespaces.length <= 1 && !namespaces.some((pattern) => pattern.includes('*'))) continue;
+    throw new TypeError(
+      `a key shared by several namespaces (${namespaces.join(', ')}) cannot read or write a format that binds no namespace`,
+    );
+  }
+}
+
+function assertCompresses({ write, compress }: Entry): void {
+  if (compress === undefined) return;
+  if (write === 'encryption-jwt') throw new TypeError('only keyhole/v1 is compressed before it is sealed');
+  if (!Number.isSafeInteger(compress.aboveBytes) || compress.aboveBytes < 1)
+    throw new TypeError('compress.aboveBytes must be a whole number above 0');
 }

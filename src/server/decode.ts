@@ -20,7 +20,6 @@ export async function decode(request: CallerRequest): Promise<Reply> {
   request.findings.decision = decision;
   const payloads = await request.payloads();
   const results = await openPayloads(request, payloads);
-  noteUsedKeys(request, payloads, results);
   count(request, results);
   const { findings } = request;
   if (findings.opened > 0 || findings.failed + findings.refused === 0) {
@@ -67,25 +66,11 @@ function isClosed(payload: Payload): boolean {
 }
 
 function openedOr(result: Opened | undefined, payload: Payload): Payload {
-  return result?.kind === 'opened' ? result.payload : payload;
+  return result?.kind === 'opened' || result?.kind === 'passed' ? result.payload : payload;
 }
 
 function count({ findings }: CallerRequest, results: readonly Opened[]): void {
   for (const { kind } of results) findings[kind] += 1;
-}
-
-function noteUsedKeys(
-  { findings, cipher, namespace }: CallerRequest,
-  payloads: readonly Payload[],
-  results: readonly Opened[],
-): void {
-  let last: Payload['metadata'];
-  for (const [index, payload] of payloads.entries()) {
-    if (results[index]?.kind !== 'opened' || payload.metadata === last) continue;
-    last = payload.metadata;
-    const mark = readMark(payload);
-    if (mark.kind === 'sealed') findings.usedKey(cipher.keyName(mark, namespace));
-  }
 }
 
 function nothingOpened(results: readonly Opened[]): KeyholeError {

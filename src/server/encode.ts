@@ -39,5 +39,5 @@ function noteSealed({ findings, cipher, namespace }: CallerRequest, payload: Pay
   findings.ciphertext(payload);
   if (findings.sealed > 1) return; // one namespace has one wrapping key that seals
   const mark = readMark(payload);
-  if (mark.kind === 'sealed') findings.usedKey(cipher.keyName(mark, namespace));
+  if (mark.kind === 'sealed') findings.usedKey(cipher.keyName(mark, payload, namespace));
 }

@@ -6,18 +6,20 @@ import type { CallerRequest } from './caller-request.js';
 import { eachOf } from './each-of.js';
 import { MAX_DATA_KEYS } from './limits.js';
 
-/** What became of one payload; all but `opened` come back as they came. */
+/** What became of one payload. */
 export type Opened =
   | { readonly kind: 'opened'; readonly payload: Payload }
-  | { readonly kind: 'passed' }
+  /** Not sealed; as it came, or what was inside of an outer compression. */
+  | { readonly kind: 'passed'; readonly payload: Payload }
   /** Its namespace's policy keeps it closed; what the policy says to the caller. */
   | { readonly kind: 'refused'; readonly error: KeyholeError }
   | { readonly kind: 'failed'; readonly error: KeyholeError };
 
-/** A payload's mark, or why it has none that can be read. */
-type Read = Mark | KeyholeError;
+/** The layer of a payload that is judged and opened, or why there is none. */
+type Layer = Payload | KeyholeError;
 
-const PASSED: Opened = { kind: 'passed' };
+/** A layer's mark, or why it has none that can be read. */
+type Read = Mark | KeyholeError;
 
 /**
  * A payload that names its namespace is judged on that one, whatever the request says; one that names none opens
@@ -30,33 +32,56 @@ export async function openPayloads(
   request: CallerRequest,
   payloads: readonly Payload[],
 ): Promise<readonly Opened[]> {
-  const marks = readMarks(payloads);
+  const layers = await unpackAll(request, payloads);
+  const marks = readMarks(layers);
   assertFewDataKeys(marks);
   const refusals = await judgeNamespaces(request, marks);
-  return eachOf(payloads, request.deadline, (payload, index) =>
-    openOne(request, payload, marks[index], refusals),
+  const results = await eachOf(payloads, request.deadline, (payload, index) =>
+    openOne(request, payload, layers[index], marks[index], refusals),
   );
+  noteUsedKeys(request, layers, marks, results);
+  return results;
+}
+
+/** Takes off an outer compression, where such are read. */
+function unpackAll(
+  { cipher, namespace, deadline }: CallerRequest,
+  payloads: readonly Payload[],
+): Promise<readonly Layer[]> {
+  return eachOf(payloads, deadline, (payload) => {
+    try {
+      const layer = cipher.unpacked(payload, namespace);
+      return layer instanceof Promise ? layer.catch(asKeyholeError) : layer;
+    } catch (error) {
+      return asKeyholeError(error);
+    }
+  });
+}
+
+function asKeyholeError(error: unknown): KeyholeError {
+  if (isKeyholeError(error)) return error;
+  throw error;
 }
 
 /** Payloads under one data key share their metadata, hence their mark. */
-function readMarks(payloads: readonly Payload[]): Read[] {
+function readMarks(layers: readonly Layer[]): Read[] {
   let metadata: Payload['metadata'];
   let mark: Read | undefined;
-  return payloads.map((payload) => {
-    if (mark === undefined || payload.metadata !== metadata) {
-      metadata = payload.metadata;
-      mark = tryReadMark(payload);
+  return layers.map((layer) => {
+    if (isKeyholeError(layer)) return layer;
+    if (mark === undefined || isKeyholeError(mark) || layer.metadata !== metadata) {
+      metadata = layer.metadata;
+      mark = tryReadMark(layer);
     }
     return mark;
   });
 }
 
-function tryReadMark(payload: Payload): Read {
+function tryReadMark(layer: Payload): Read {
   try {
-    return readMark(payload);
+    return readMark(layer);
   } catch (error) {
-    if (isKeyholeError(error)) return error;
-    throw error;
+    return asKeyholeError(error);
   }
 }
 
@@ -103,21 +128,22 @@ async function judgeNamespaces(
 function openOne(
   request: CallerRequest,
   payload: Payload,
+  layer: Layer | undefined,
   mark: Read | undefined,
   refusals: ReadonlyMap<string, KeyholeError>,
 ): Opened | Promise<Opened> {
-  if (mark === undefined || isKeyholeError(mark)) {
+  if (layer === undefined || mark === undefined || isKeyholeError(layer) || isKeyholeError(mark)) {
     request.findings.ciphertext(payload);
-    return failed(mark ?? new KeyholeError('internal', 'a payload was lost'));
+    return failed(isKeyholeError(mark) ? mark : new KeyholeError('internal', 'a payload was lost'));
   }
-  if (mark.kind === 'storage-reference') return PASSED;
-  if (mark.kind === 'none') return passOrRefuse(request);
+  if (mark.kind === 'storage-reference') return { kind: 'passed', payload: layer };
+  if (mark.kind === 'none') return passOrRefuse(request, layer);
   request.findings.ciphertext(payload);
   const namespace = mark.namespace ?? request.namespace;
   const error = refusals.get(namespace);
   if (error !== undefined) return { kind: 'refused', error };
   try {
-    const opened = request.cipher.open(payload, mark, namespace);
+    const opened = request.cipher.open(layer, mark, namespace);
     return opened instanceof Promise ? opened.then(done, failed) : done(opened);
   } catch (thrown) {
     return failed(thrown);
@@ -128,10 +154,27 @@ function done(payload: Payload): Opened {
   return { kind: 'opened', payload };
 }
 
-function passOrRefuse({ cipher, namespace }: CallerRequest): Opened {
-  if (cipher.passThrough(namespace) === 'allow') return PASSED;
+function passOrRefuse({ cipher, namespace }: CallerRequest, payload: Payload): Opened {
+  if (cipher.passThrough(namespace) === 'allow') return { kind: 'passed', payload };
   const error = new KeyholeError('plaintext_refused', `a payload of namespace ${namespace} is not sealed`);
   return { kind: 'failed', error };
+}
+
+/** Two payloads with one mark have one key, if the mark holds a data key. */
+function noteUsedKeys(
+  { findings, cipher, namespace }: CallerRequest,
+  layers: readonly Layer[],
+  marks: readonly Read[],
+  results: readonly Opened[],
+): void {
+  let last: Read | undefined;
+  for (const [index, layer] of layers.entries()) {
+    const mark = marks[index];
+    if (results[index]?.kind !== 'opened' || isKeyholeError(layer) || !isSealed(mark)) continue;
+    if (mark === last && mark.wrappedKey.length > 0) continue;
+    last = mark;
+    findings.usedKey(cipher.keyName(mark, layer, namespace));
+  }
 }
 
 /** What will pass fails the whole request: the caller should come again. */

@@ -2,11 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { writePayload } from '../../src/codec/payload-proto.js';
-import { EncryptionCodec, LocalWrappingKey, type ForeignFormat } from '../../src/index.js';
+import { EncryptionCodec, LocalWrappingKey, type ForeignRead } from '../../src/index.js';
 import { readVectors, type Vector } from '../vectors/vectors.js';
 import { requirePart } from '../parts/available.js';
 
-const reads: Record<string, readonly ForeignFormat[]> = {
+const reads: Record<string, readonly ForeignRead[]> = {
   'keyhole-v1': [],
   'encryption-jwt': ['encryption-jwt'],
 };

@@ -73,7 +73,7 @@ describe('the keyring', () => {
 
   test('can be made with an unbound format where each namespace has its own key', () => {
     const own = new Keyring([entry(['*'], { reads: ['encryption-jwt'], sharesKey: false })]);
-    expect(own.forNamespace('a').reads).toEqual(new Set(['encryption-jwt']));
+    expect(own.forNamespace('a').reads.has('encryption-jwt')).toBe(true);
   });
 });
 
