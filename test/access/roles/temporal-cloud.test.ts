@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../../../src/access/clock.js';
 import { Policy, type Rule } from '../../../src/access/policy.js';
 import { apiKeyFile, fixedApiKey } from '../../../src/access/roles/api-key.js';
 import type { CloudOperations, UsersPage } from '../../../src/access/roles/cloud-operations-client.js';
@@ -164,6 +165,15 @@ describe('the list of users', () => {
     cloud.behaviour.pageSize = 1;
     expect(await rolesOf(cloudRoles())).toEqual(['account:owner']);
     expect(askedOf('GetUsers')).toBe(30);
+  });
+
+  test('is asked for no faster than 10 pages a second once the first 40 are through', async () => {
+    cloud.behaviour.users = Array.from({ length: 46 }, (_, index) => ({ email: `user${index}@example.com` }));
+    cloud.behaviour.pageSize = 1;
+    await rolesOf(cloudRoles({ account: 'a1b2c', clock: systemClock }));
+    const atMs = cloud.asked.map((asked) => asked.atMs);
+    expect(atMs).toHaveLength(46);
+    expect((atMs[45] ?? 0) - (atMs[0] ?? 0)).toBeGreaterThan(550);
   });
 
   test('may have pages larger than gRPC takes by default', async () => {
