@@ -6,7 +6,7 @@ import type { DevPorts } from './ports.js';
 import type { Running } from './running.js';
 import { SAMPLES } from './samples.js';
 import { sealThroughServer, type NamespaceMaterial, type StoryOptions } from './story.js';
-import { findTemporalCli } from './temporal-cli.js';
+import { findTemporalCli, type TemporalCli } from './temporal-cli.js';
 import { startTemporalPart, type TemporalPart } from './temporal-part.js';
 
 /** Everything that needs a Temporal server; without one, a sentence why. */
@@ -14,18 +14,18 @@ export async function tryTemporalPart(
   dev: Running,
   ports: DevPorts,
   codec: DevCodecServer,
-): Promise<{ readonly cli: string; readonly part: TemporalPart } | undefined> {
-  const { steps, endings, signal } = dev;
+): Promise<{ readonly cli: TemporalCli; readonly part: TemporalPart } | undefined> {
+  const { steps, endings, signal, env, fetch } = dev;
   try {
     const missing = missingOf(TEMPORAL_PACKAGES);
     if (missing.length > 0) throw new Error(`packages are missing: ${installLine(missing)}`);
-    const { path: cli } = await steps.run(
+    const cli = await steps.run(
       'Temporal CLI',
-      (say) => findTemporalCli({ env: dev.env, say, signal }),
+      (say) => findTemporalCli({ env, say, signal, ...(fetch && { fetch }) }),
       ({ path, from }) => `${path}, from ${from}`,
     );
     const part = await startTemporalPart({
-      cli,
+      cli: cli.path,
       port: ports.temporal,
       uiPort: ports.temporalUi,
       plugin: codec.plugin,

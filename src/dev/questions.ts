@@ -1,6 +1,6 @@
 // The questions that dev mode asks its own codec server, and the answers that they must get.
 import { metadataOf, textOf, type Answer, type JsonPayload } from './ask.js';
-import { ALICE, BILLING, NAMESPACES, ORDERS, RITA, SAM } from './people.js';
+import { ALICE, BILLING, ORDERS, RITA, SAM } from './people.js';
 import type { Secret } from './samples.js';
 
 /** What an answer lets somebody see; else the code of the refusal. */
@@ -96,7 +96,7 @@ export function tell(answer: Answer, asked: Material): string {
   if (sight === 'plaintext') return asked.secrets.map(({ label }) => label).join(', ');
   if (sight === 'notice') return `notice: ${noticeOf(answer)}`;
   if (sight === 'ciphertext') return 'ciphertext';
-  if (answer.error !== undefined) return `nothing: ${answer.error.message}`;
+  if (answer.error !== undefined) return `nothing: ${answer.error.code}`;
   return 'something else';
 }
 
@@ -104,6 +104,3 @@ function noticeOf(answer: Answer): string {
   const text = answer.payloads.map(textOf).find(isNotice) ?? '""';
   return (JSON.parse(text) as string).replace('[keyhole notice]', '').trim();
 }
-
-/** The namespaces that are asked about. */
-export const ASKED_NAMESPACES: readonly string[] = NAMESPACES;

@@ -16,6 +16,8 @@ export interface DevOptions {
   readonly signal?: AbortSignal;
   /** Other ports than the usual; 0 takes any free one. */
   readonly ports?: Partial<DevPorts>;
+  /** Fetches the Temporal CLI where there is none. Default is Node's. */
+  readonly fetch?: typeof globalThis.fetch;
   /** Other roles than the usual, by e-mail: the table then says what is not as expected. */
   readonly people?: Readonly<Record<string, readonly string[]>>;
 }

@@ -2,12 +2,13 @@
 import { NAMESPACES, ORDERS, PEOPLE, sightOf } from './people.js';
 import { SAMPLES } from './samples.js';
 import { linesOf } from './table.js';
+import type { TemporalCli } from './temporal-cli.js';
 import type { Paint } from './terminal.js';
 
 export interface Opened {
   /** Absent without a Temporal server. */
   readonly temporal:
-    { readonly uiOrigin: string; readonly address: string; readonly cli: string } | undefined;
+    { readonly uiOrigin: string; readonly address: string; readonly cli: TemporalCli } | undefined;
   /** Origin of the codec server. */
   readonly codec: string;
   readonly files: DevFiles;
@@ -31,7 +32,7 @@ export function whatToOpen(opened: Opened, paint: Paint): string {
       ? []
       : [webUi(temporal.uiOrigin, opened.width, paint), cli(opened, temporal, paint)]),
     curl(opened, paint),
-    `${paint('bold', 'The record')} of who asked for what\n\n  tail -f ${files.audit}`,
+    `${paint('bold', 'The record')} of who asked for what; beside it lie the codec server’s configuration, keys and log\n\n  tail -f ${files.audit}`,
     'Ctrl-C ends everything and removes these files.',
   ];
   return parts.join('\n\n');
@@ -59,11 +60,12 @@ function webUi(origin: string, width: number, paint: Paint): string {
 }
 
 function cli({ codec, files }: Opened, temporal: NonNullable<Opened['temporal']>, paint: Paint): string {
+  const program = temporal.cli.from === 'PATH' ? 'temporal' : temporal.cli.path;
   return [
     `${paint('bold', 'Or ask on the command line')}, here as alice`,
     '',
-    `  SSL_CERT_FILE=${files.ca} ${temporal.cli} workflow show --address ${temporal.address} \\`,
-    `    --namespace ${ORDERS} --workflow-id ${SAMPLES[0]?.workflowId ?? ''} \\`,
+    `  SSL_CERT_FILE=${files.ca} ${program} \\`,
+    `    workflow show --address ${temporal.address} --namespace ${ORDERS} --workflow-id ${SAMPLES[0]?.workflowId ?? ''} \\`,
     `    --codec-endpoint '${codec}/{namespace}' --codec-auth "Bearer $(cat ${tokenFile(files)})"`,
   ].join('\n');
 }
@@ -72,8 +74,8 @@ function curl({ codec, files }: Opened, paint: Paint): string {
   return [
     `${paint('bold', 'Or ask the codec server itself')}; the other tokens lie beside alice’s`,
     '',
-    `  curl --cacert ${files.ca} ${codec}/${ORDERS}/decode -H 'Content-Type: application/json' \\`,
-    `    -H "Authorization: Bearer $(cat ${tokenFile(files)})" --data @${files.sealed}`,
+    `  curl --cacert ${files.ca} ${codec}/${ORDERS}/decode \\`,
+    `    -H 'Content-Type: application/json' -H "Authorization: Bearer $(cat ${tokenFile(files)})" --data @${files.sealed}`,
   ].join('\n');
 }
 
