@@ -20,5 +20,7 @@ export {
 export { awsKms, type AwsKmsClient } from './keys/providers/aws-kms.js';
 export { vaultTransit, type VaultFetch, type VaultTransitOptions } from './keys/providers/vault-transit.js';
 export { LocalWrappingKey, newLocalKeyFile, parseLocalKeys, type LocalKey } from './keys/providers/local.js';
+export { secretBoxKey } from './keys/providers/secret-box.js';
+export { parseProxyKeyUri, type ProxyKeyUri } from './keys/proxy-key-uri.js';
 export type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from './keys/wrapping-key.js';
 export type { KeyholeEvent, Observer } from './observer.js';

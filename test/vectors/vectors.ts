@@ -22,6 +22,16 @@ interface StoredVector {
   readonly payload: { readonly metadata: Record<string, string>; readonly data: string };
 }
 
+/** What another program wrote. */
+export interface ForeignVector {
+  readonly name: string;
+  /** As the payload records it; for temporal-proxy the URI. */
+  readonly keyId?: string;
+  readonly secret?: Buffer;
+  readonly plaintext: Buffer;
+  readonly payload: Vector['payload'];
+}
+
 const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
 
 export function readVectors(format: 'keyhole-v1' | 'encryption-jwt'): Vector[] {
@@ -30,9 +40,24 @@ export function readVectors(format: 'keyhole-v1' | 'encryption-jwt'): Vector[] {
     ...rest,
     secret: bytes(secret),
     plaintext: bytes(plaintext),
-    payload: {
-      metadata: Object.fromEntries(Object.entries(payload.metadata).map(([key, value]) => [key, bytes(value)])),
-      data: bytes(payload.data),
-    },
+    payload: payloadOf(payload),
   }));
+}
+
+/** The vectors of `foreign/`, whose generators stand in `generators/`. */
+export function readForeignVectors(file: string): ForeignVector[] {
+  const { cases } = JSON.parse(readFileSync(new URL(`foreign/${file}.json`, import.meta.url), 'utf8')) as {
+    cases: (Omit<StoredVector, 'secret'> & { secret?: string })[];
+  };
+  return cases.map(({ secret, plaintext, payload, ...rest }) => ({
+    ...rest,
+    ...(secret === undefined ? {} : { secret: bytes(secret) }),
+    plaintext: bytes(plaintext),
+    payload: payloadOf(payload),
+  }));
+}
+
+function payloadOf({ metadata, data }: StoredVector['payload']): Vector['payload'] {
+  const entries = Object.entries(metadata).map(([key, value]) => [key, bytes(value)] as const);
+  return { metadata: Object.fromEntries(entries), data: bytes(data) };
 }

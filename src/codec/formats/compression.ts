@@ -4,7 +4,6 @@ import { gunzip, inflate, type InputType, type ZlibOptions } from 'node:zlib';
 import type { Payload } from '@temporalio/common';
 import { KeyholeError } from '../../errors.js';
 import { readPayload } from '../payload-proto.js';
-import { unsnap } from './snappy.js';
 
 export const COMPRESSION = 'compression';
 
@@ -45,7 +44,10 @@ export function compressionOf({ metadata, externalPayloads }: Payload): Compress
 export async function decompress({ data }: Payload, encoding: CompressionEncoding): Promise<Payload> {
   const packed = data ?? EMPTY;
   const maxBytes = Math.min(MAX_DECOMPRESSED_BYTES, packed.length * MAX_RATIO);
-  if (encoding === 'binary/snappy') return readPayload(unsnap(packed, maxBytes));
+  if (encoding === 'binary/snappy') {
+    const { unsnap } = await import('./snappy.js'); // with a decoder that only such payloads need
+    return readPayload(unsnap(packed, maxBytes));
+  }
   const unpack = encoding === BINARY_ZLIB ? zlibInflate : zlibGunzip;
   return readPayload(await unpack(packed, { maxOutputLength: Math.max(1, maxBytes) }).catch(refuse));
 

@@ -1,6 +1,5 @@
 // The local keys of temporal-proxy (`base64key://`, gocloud.dev's localsecrets): NaCl's secretbox, unwrapped only.
 import { createHash } from 'node:crypto';
-import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
 import { KeyholeError } from '../../errors.js';
 import { isPublishedKey } from '../fixed-keys.js';
 import { parseProxyKeyUri } from '../proxy-key-uri.js';
@@ -42,17 +41,19 @@ class SecretBoxKey implements WrappingKey {
     );
   }
 
-  unwrap(wrapped: Uint8Array): Promise<UnwrappedDataKey> {
+  async unwrap(wrapped: Uint8Array): Promise<UnwrappedDataKey> {
+    const { xsalsa20poly1305 } = await import('@noble/ciphers/salsa.js');
     if (wrapped.length === NONCE_BYTES + BOX_BYTES) {
       try {
         const box = xsalsa20poly1305(this.#secret, wrapped.subarray(0, NONCE_BYTES));
-        const plaintext = box.decrypt(wrapped.subarray(NONCE_BYTES));
-        return Promise.resolve({ keyId: this.name, plaintext });
+        return { keyId: this.name, plaintext: box.decrypt(wrapped.subarray(NONCE_BYTES)) };
       } catch {
         // the tag does not fit: the same answer
       }
     }
-    const message = `the data key was not wrapped by ${this.name}, or was changed`;
-    return Promise.reject(new KeyholeError('key_wrong_context', message));
+    throw new KeyholeError(
+      'key_wrong_context',
+      `the data key was not wrapped by ${this.name}, or was changed`,
+    );
   }
 }
