@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { KMS } from '@aws-sdk/client-kms';
 import type { Payload } from '@temporalio/common';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { awsKms, EncryptionCodec, type EncryptionCodecOptions } from '../../src/index.js';
@@ -11,6 +12,7 @@ import {
   type CloudOperationsStandIn,
   type CloudPerson,
 } from '../parts/cloud-operations.js';
+import { startMoto, type Moto } from '../parts/moto.js';
 import type { Stoppable } from '../parts/spawn-part.js';
 import { plainPayload } from '../server/running-server.js';
 import { plantSecret } from '../streams.js';
@@ -26,6 +28,8 @@ export interface Ground extends Stoppable {
   /** PEM file of the authority. */
   readonly caFile: string;
   readonly kms: KmsGate;
+  /** Past the gate, as the account's administrator. */
+  readonly kmsOperator: KMS;
   readonly cloud: CloudOperationsStandIn;
   /** The seed's variables, but who is believed. */
   readonly env: Readonly<Record<string, string>>;
@@ -36,14 +40,17 @@ export interface Ground extends Stoppable {
 }
 
 export interface ServeOptions {
-  /** Content of `keyhole.yaml`, beside where metrics are served. */
+  /** Content of `keyhole.yaml`, beside what `configure` adds. */
   readonly configuration?: object;
   readonly env?: Readonly<Record<string, string>>;
   readonly preload?: URL;
 }
 
 /** @param people - of the account `a1b2c`, as the Cloud Operations API tells them. */
-export async function layGround(people: readonly CloudPerson[], kmsUrl?: string): Promise<Ground> {
+export async function layGround(
+  people: readonly CloudPerson[],
+  emulator: () => Promise<Moto> = startMoto,
+): Promise<Ground> {
   const stops: Stoppable[] = [];
   const keep = <T extends Stoppable>(part: T): T => {
     stops.push(part);
@@ -53,8 +60,8 @@ export async function layGround(people: readonly CloudPerson[], kmsUrl?: string)
   keep({ stop: () => rm(directory, { recursive: true, force: true }) });
   const certificates = await makeCertificates({ dns: ['localhost', 'login.tmprl.cloud'] });
   const files = await writeCertificates(directory, certificates);
-  const namespaces = keep(await startKmsFor([ORDERS, BILLING]));
-  const kms = keep(await startKmsGate(kmsUrl ?? namespaces.env['AWS_ENDPOINT_URL_KMS'] ?? ''));
+  const namespaces = keep(await startKmsFor([ORDERS, BILLING], emulator));
+  const kms = keep(await startKmsGate(namespaces.env['AWS_ENDPOINT_URL_KMS'] ?? ''));
   const apiKey = plantSecret('api key of the Cloud Operations API'.replaceAll(' ', '-'));
   const cloud = keep(await startCloudOperations({ certificates, users: people, apiKey }));
   const env = {
@@ -73,6 +80,7 @@ export async function layGround(people: readonly CloudPerson[], kmsUrl?: string)
     certificates,
     caFile: files.ca,
     kms,
+    kmsOperator: namespaces.client,
     cloud,
     env,
     codec: (options = {}) => new EncryptionCodec({ keys: awsKms({ client: namespaces.client }), ...options }),
@@ -88,9 +96,13 @@ export async function layGround(people: readonly CloudPerson[], kmsUrl?: string)
   };
 }
 
-/** JSON is YAML. */
+/** JSON is YAML. No test waits for a balancer at the end. */
 export async function configure(directory: string, configuration: object): Promise<void> {
-  const whole = { metrics: { listen: '127.0.0.1:0' }, ...configuration };
+  const whole = {
+    metrics: { listen: '127.0.0.1:0' },
+    limits: { shutdownDelaySeconds: 0 },
+    ...configuration,
+  };
   await writeFile(join(directory, 'keyhole.yaml'), JSON.stringify(whole));
 }
 
