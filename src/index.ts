@@ -18,6 +18,7 @@ export {
   type WriteFormat,
 } from './keys/keyring.js';
 export { awsKms, type AwsKmsClient } from './keys/providers/aws-kms.js';
+export { gcpKms, type GcpKmsClient } from './keys/providers/gcp-kms.js';
 export { vaultTransit, type VaultFetch, type VaultTransitOptions } from './keys/providers/vault-transit.js';
 export { LocalWrappingKey, newLocalKeyFile, parseLocalKeys, type LocalKey } from './keys/providers/local.js';
 export { secretBoxKey } from './keys/providers/secret-box.js';
