@@ -31,13 +31,14 @@ export function problemLine({ path, sentence }: Problem): string {
   return `${path}: ${sentence}`;
 }
 
-/** Longer names are no names; what stands there may be anything. */
-const NAME = /^[\w@.+-]{1,64}$/;
+/** Names as ours are, and as e-mail addresses are; whatever else stands in place of a key may be a secret. */
+const NAME = /^[A-Za-z_-]{1,32}$/;
+const EMAIL = /^[\w.+-]{1,64}@[\w.-]{1,64}$/;
 
 /** `path` with one more step. */
 export function pathTo(path: string, step: string | number): string {
   if (typeof step === 'number') return `${path}[${step}]`;
+  if (EMAIL.test(step)) return `${path}["${step}"]`;
   if (!NAME.test(step)) return `${path}["…"]`;
-  if (/[@.+]/.test(step)) return `${path}["${step}"]`;
   return path === '' ? step : `${path}.${step}`;
 }

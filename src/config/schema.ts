@@ -115,7 +115,7 @@ export const ISSUER = {
   issuer: httpsUrl(),
   audience: z
     .union([audience(), some(audience())], {
-      error: orRequired('must be a name, or a list of names, none of them with *'),
+      error: orRequired('must be a name, or a list of names'),
     })
     .transform((one) => [one].flat()),
   jwks: httpsUrl().optional(),
@@ -194,7 +194,7 @@ function limits(): { [K in keyof Limits]: z.ZodDefault<z.ZodInt> } {
 }
 
 function audience(): z.ZodString {
-  return text.refine((name) => !name.includes('*'));
+  return text.refine((name) => !name.includes('*'), { error: 'must be a name, without *' });
 }
 
 function subjectPattern(): z.ZodString {

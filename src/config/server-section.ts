@@ -78,7 +78,7 @@ function checkReach(
 /** The serialization of an origin (RFC 6454 §6.2), nothing wider. */
 function originProblem(origin: string, loopback: boolean): string | undefined {
   const url = URL.canParse(origin) ? new URL(origin) : undefined;
-  if (url?.origin !== origin || !/^https?:$/.test(url.protocol)) {
+  if (url?.origin !== origin || origin.includes('*') || !/^https?:$/.test(url.protocol)) {
     return 'must be one origin, such as https://cloud.temporal.io: no path, no *, not null';
   }
   if (url.protocol === 'http:' && !loopback)
