@@ -23,20 +23,23 @@ class SealingFailureConverter extends DefaultFailureConverter {
   errorToFailure(error, payloadConverter, context) {
     const sentence = ownSentence(error);
     if (sentence === undefined) return super.errorToFailure(error, payloadConverter, context);
-    const applicationFailureInfo = { type: 'KeyholeError', nonRetryable: false };
-    return { message: sentence, stackTrace: '', source: 'TypeScriptSDK', applicationFailureInfo };
+    const info = isNexusHandlerError(error)
+      ? { nexusHandlerFailureInfo: { type: error.type } }
+      : { applicationFailureInfo: { type: 'KeyholeError', nonRetryable: false } };
+    return { message: sentence, stackTrace: '', source: 'TypeScriptSDK', ...info };
   }
 }
 
 /**
- * The sentence of an error that Keyhole itself made, as it was thrown or in one of the two ways in which the SDK wraps
- * it. A message that somebody else put around it is not ours and is sealed.
+ * The sentence of an error that Keyhole itself made, as it was thrown or in one of the ways in which the SDK wraps it.
+ * A message that somebody else put around it is not ours: it is left out, or sealed.
  *
  * @param {unknown} error
  * @returns {string | undefined}
  */
 function ownSentence(error) {
   if (isKeyholeError(error)) return error.message;
+  if (isNexusHandlerError(error)) return isKeyholeError(error.cause) ? error.cause.message : undefined;
   if (!(error instanceof ApplicationFailure) || error.type !== 'KeyholeError') return undefined;
   if (isKeyholeError(error.cause)) return error.cause.message;
   const cameReadable = error.failure !== undefined && !error.failure.encodedAttributes;
@@ -60,6 +63,16 @@ function isWrapped({ cause, message, stack = '' }) {
  */
 function isKeyholeError(error) {
   return error instanceof Error && error.name === 'KeyholeError' && 'code' in error;
+}
+
+/**
+ * What the SDK makes of whatever goes wrong in a Nexus handler; by its name, as `nexus-rpc` is not ours to import.
+ *
+ * @param {unknown} error
+ * @returns {error is Error & { readonly type: string }}
+ */
+function isNexusHandlerError(error) {
+  return error instanceof Error && error.name === 'HandlerError' && 'type' in error;
 }
 
 exports.FAILURES_SEALED_MARKER = FAILURES_SEALED_MARKER;

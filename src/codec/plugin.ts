@@ -49,11 +49,10 @@ export class KeyholePlugin extends SimplePlugin {
     assertBundleSealsFailures(options.workflowBundle);
     if (this.#isIn(options.dataConverter)) return super.configureWorker(options);
     const codec = this.#namespaced(options);
-    const activity = [
-      ...(options.interceptors?.activity ?? []),
-      () => ({ inbound: new SealableFailures(codec) }),
-    ];
-    const interceptors = { ...options.interceptors, activity };
+    const sealable = new SealableFailures(codec);
+    const activity = [...(options.interceptors?.activity ?? []), () => ({ inbound: sealable.activity })];
+    const nexus = [...(options.interceptors?.nexus ?? []), () => ({ inbound: sealable.nexus })];
+    const interceptors = { ...options.interceptors, activity, nexus };
     return super.configureWorker({
       ...options,
       interceptors,
