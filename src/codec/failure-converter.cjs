@@ -19,6 +19,11 @@ class SealingFailureConverter extends DefaultFailureConverter {
     this.marker = FAILURES_SEALED_MARKER;
   }
 
+  /** @type {DefaultFailureConverter['failureToError']} */
+  failureToError(failure, payloadConverter, context) {
+    return super.failureToError(withoutSealed(failure), payloadConverter, context);
+  }
+
   /** @type {DefaultFailureConverter['errorToFailure']} */
   errorToFailure(error, payloadConverter, context) {
     const sentence = ownSentence(error);
@@ -28,6 +33,32 @@ class SealingFailureConverter extends DefaultFailureConverter {
       : { applicationFailureInfo: { type: 'KeyholeError', nonRetryable: false } };
     return { message: sentence, stackTrace: '', source: 'TypeScriptSDK', ...info };
   }
+}
+
+/**
+ * A failure that the SDK brings without having passed it through the codec, as 1.23 does where a Nexus operation fails
+ * at its start. It cannot be read here; read as if it could, it would fail the workflow task for ever.
+ *
+ * @template {import('@temporalio/common').ProtoFailure} F
+ * @param {F} failure
+ * @returns {F}
+ */
+function withoutSealed(failure) {
+  const { encodedAttributes, applicationFailureInfo, canceledFailureInfo } = failure;
+  if (!isSealed(encodedAttributes)) return failure;
+  return {
+    ...failure,
+    message: 'a sealed failure, which the Temporal SDK did not hand to the codec',
+    encodedAttributes: undefined,
+    applicationFailureInfo: applicationFailureInfo && { ...applicationFailureInfo, details: undefined },
+    canceledFailureInfo: canceledFailureInfo && { ...canceledFailureInfo, details: undefined },
+  };
+}
+
+/** @param {import('@temporalio/common').Payload | null | undefined} payload */
+function isSealed(payload) {
+  const encoding = payload?.metadata?.encoding ?? [];
+  return String.fromCharCode(...encoding) === 'binary/encrypted';
 }
 
 /**

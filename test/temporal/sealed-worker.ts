@@ -41,7 +41,7 @@ export async function openSite(
 ): Promise<Site> {
   quietly();
   const connection = await Connection.connect({ address });
-  const native = await NativeConnection.connect({ address });
+  const native = await NativeConnection.connect({ address, grpcCompression: { codec: 'none' } }); // to be read on the wire
   const taskQueue = `queue-${randomUUID()}`;
   const client = new Client({ connection, namespace, plugins: [new KeyholePlugin({ codec })] });
   return {
