@@ -1,13 +1,15 @@
 // `keyhole serve`: the codec server, from start to the last signal.
+import type { Logger } from 'pino';
 import { loadConfig } from '../config/load-config.js';
 import { createLog } from '../config/logger.js';
 import { startService, type Service } from '../config/service.js';
+import { loggedError } from '../server/error-log.js';
 import { loadOptions, printProblems, type ConfigurationOptions } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
-import { holdReloads, untilStopped } from './signals.js';
+import { listenForSignals } from './signals.js';
 
 export async function serve(options: ConfigurationOptions): Promise<ExitCode> {
-  holdReloads();
+  const signals = listenForSignals();
   const load = (): ReturnType<typeof loadConfig> => loadConfig(loadOptions(options));
   const loaded = await load();
   if ('problems' in loaded) {
@@ -15,25 +17,38 @@ export async function serve(options: ConfigurationOptions): Promise<ExitCode> {
     return EXIT.config;
   }
   const { config } = loaded;
-  const log = createLog(config.logLevel, 2);
+  const { logger, flush } = createLog(config.logLevel, 2);
+  process.on('exit', flush);
+  endOnFault(logger);
   try {
-    const started = await startService({ config, load, logger: log.logger, stdout: process.stdout });
+    const started = await startService({ config, load, logger, stdout: process.stdout });
     if ('problems' in started) {
       printProblems(started.problems, process.stderr);
       return EXIT.config;
     }
-    announce(started.service, config.audit === 'stdout' ? process.stderr : process.stdout);
-    await untilStopped(started.service, log);
+    const { service } = started;
+    signals.onReload(() => void service.reload());
+    announce(service, config.audit === 'stdout' ? process.stderr : process.stdout);
+    const { hurry } = await signals.stop;
+    logger.info('stopping');
+    await service.stop({ hurry });
+    logger.info('stopped');
     return EXIT.fine;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : 'unknown error'}\n`);
     return EXIT.failed;
-  } finally {
-    log.flush();
   }
 }
 
 /** The one line for whoever started it, whatever the log level. */
 function announce({ urls: { url, metrics } }: Service, stream: NodeJS.WritableStream): void {
   stream.write(`${JSON.stringify({ msg: 'listening', url, metrics, pid: process.pid })}\n`);
+}
+
+/** After a fault that nothing caught no state can be relied on. */
+function endOnFault(logger: Logger): void {
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ error: loggedError(error) }, 'a fault that nothing caught ends keyhole');
+    process.exit(EXIT.failed);
+  });
 }
