@@ -18,6 +18,13 @@ export {
   type WriteFormat,
 } from './keys/keyring.js';
 export { awsKms, type AwsKmsClient } from './keys/providers/aws-kms.js';
+export {
+  azureKeyVault,
+  type AzureCryptographyClient,
+  type AzureKeyClient,
+  type AzureKeyVaultOptions,
+  type AzureKeyVersion,
+} from './keys/providers/azure-key-vault.js';
 export { gcpKms, type GcpKmsClient } from './keys/providers/gcp-kms.js';
 export { vaultTransit, type VaultFetch, type VaultTransitOptions } from './keys/providers/vault-transit.js';
 export { LocalWrappingKey, newLocalKeyFile, parseLocalKeys, type LocalKey } from './keys/providers/local.js';

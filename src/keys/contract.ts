@@ -137,7 +137,7 @@ export function wrappingKeyContract({ test, open, without = [] }: WrappingKeyCon
   contract('what another key wrapped does not open', refusesAnotherKey);
   contract('a wrapped data key that was changed or cut does not open', refusesChanges);
   contract('a data key that is not 32 bytes long opens nothing', refusesOtherLengths);
-  contract('twenty that open at once on a fresh client all open', opensManyAtOnce);
+  contract('twenty that open at once, before anything else was asked, all open', opensManyAtOnce);
   for (const refusal of REFUSALS) {
     if (without.includes(refusal.when)) continue;
     contract(`the refusal ${refusal.is}`, (service) => refusesAs(service, refusal));
@@ -221,12 +221,12 @@ async function refusesOtherLengths({ key, wrap }: KeyServiceUnderTest): Promise<
   ok(lengths.includes(33), 'the service under test wrapped no 33 bytes');
 }
 
-async function opensManyAtOnce({ key, otherKey }: KeyServiceUnderTest): Promise<void> {
-  for (const one of [key, otherKey]) {
-    const { keyId, wrapped, plaintext } = await generate(one);
-    const opened = await Promise.all(Array.from({ length: 20 }, () => unwrap(one, { keyId, wrapped })));
-    for (const answer of opened) deepEqual(answer.plaintext, plaintext);
-  }
+async function opensManyAtOnce({ key, wrap }: KeyServiceUnderTest): Promise<void> {
+  const dataKey = new Uint8Array(DATA_KEY_BYTES).fill(7);
+  const made = await wrap(dataKey, NAMESPACE);
+  ok(made, 'the service under test wrapped no 32 bytes');
+  const opened = await Promise.all(Array.from({ length: 20 }, () => unwrap(key, made)));
+  for (const { plaintext } of opened) deepEqual(plaintext, dataKey);
 }
 
 async function refusesAs(service: KeyServiceUnderTest, refusal: (typeof REFUSALS)[number]): Promise<void> {
