@@ -1,0 +1,81 @@
+// What key services answer at the start about namespaces that are listed by name.
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import type { KeysConfig } from '../../src/config/config.js';
+import { probeKeys } from '../../src/config/probe-keys.js';
+import { KeyholeError, type KeyholeErrorCode } from '../../src/errors.js';
+import { Keyring } from '../../src/keys/keyring.js';
+import type { UnwrappedDataKey } from '../../src/keys/wrapping-key.js';
+import { FakeWrappingKey } from '../../src/testing.js';
+import { keepStream } from '../streams.js';
+
+/** May wrap, and says something else of unwrapping. */
+class OneWayKey extends FakeWrappingKey {
+  readonly #code: KeyholeErrorCode;
+
+  constructor(code: KeyholeErrorCode) {
+    super();
+    this.#code = code;
+  }
+
+  override unwrap(): Promise<UnwrappedDataKey> {
+    return Promise.reject(new KeyholeError(this.#code, 'the key service says no'));
+  }
+}
+
+async function probe(
+  key: FakeWrappingKey,
+  namespaces: readonly string[] = ['orders.a1b2c'],
+): Promise<{ problems: string[]; log: string }> {
+  const lines: string[] = [];
+  const logger = pino({}, { write: (line: string) => lines.push(line) });
+  const keyring = new Keyring([{ namespaces, wrap: () => key, sharesKey: true }]);
+  const entry: KeysConfig = {
+    namespaces,
+    write: 'keyhole/v1',
+    wrap: { provider: 'aws-kms', key: 'alias/x' },
+    unwrap: [],
+    reads: [],
+    passThrough: 'allow',
+  };
+  const problems = await probeKeys([entry], { keyring, logger, observer: () => undefined });
+  keepStream('config-probe-log', lines.join(''));
+  return { problems: problems.map(({ path, sentence }) => `${path}: ${sentence}`), log: lines.join('') };
+}
+
+function failing(code: KeyholeErrorCode): FakeWrappingKey {
+  const key = new FakeWrappingKey();
+  key.failure = new KeyholeError(code, 'the key service says no');
+  return key;
+}
+
+test('a key that works is no problem, and no line', async () => {
+  expect(await probe(new FakeWrappingKey())).toEqual({ problems: [], log: '' });
+});
+
+test('a key that does not exist or is disabled is a problem', async () => {
+  const gone = ['keys[0].wrap: namespace orders.a1b2c: the key does not exist or is disabled'];
+  expect((await probe(failing('key_gone'))).problems).toEqual(gone);
+  expect((await probe(new OneWayKey('key_gone'))).problems).toEqual(gone);
+});
+
+test('a denied unwrap is a problem, a denied wrap a warning: a server that only decodes needs none', async () => {
+  expect((await probe(new OneWayKey('key_denied'))).problems).toEqual([
+    'keys[0].wrap: namespace orders.a1b2c: this server may not unwrap with the key',
+  ]);
+  const { problems, log } = await probe(failing('key_denied'));
+  expect(problems).toEqual([]);
+  expect(JSON.parse(log)).toMatchObject({ level: 40, code: 'key_denied', namespace: 'orders.a1b2c' });
+});
+
+test('no answer is a warning: an outage keeps no server from starting', async () => {
+  const { problems, log } = await probe(failing('key_unavailable'));
+  expect(problems).toEqual([]);
+  expect(JSON.parse(log)).toMatchObject({ level: 40, msg: 'the key could not be tried' });
+});
+
+test('a pattern is not asked about', async () => {
+  const key = new FakeWrappingKey();
+  await probe(key, ['orders.*']);
+  expect(key.calls).toEqual([]);
+});
