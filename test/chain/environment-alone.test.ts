@@ -390,4 +390,13 @@ describeWithParts(['moto'], '`keyhole serve` with the seed’s variables alone',
       expect(keyhole.log()).not.toMatch(/unhandled|uncaught/i);
     });
   });
+
+  test('lets nobody in by a list of users whose pages lead back to themselves', async () => {
+    const [text, token] = [plantedText('endless'), await tokenOf('owner')];
+    ground.cloud.behaviour.repeatsPageToken = true;
+    await keyhole.reload();
+    const answer = await decode(token, ORDERS, await sealedBy(codec, ORDERS, text));
+    expect([answer.status, answer.error.code]).toEqual([403, 'role_missing']);
+    expect(shows(answer, text)).toBe(false);
+  });
 });

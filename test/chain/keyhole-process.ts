@@ -51,6 +51,8 @@ export interface Recorded {
 export interface Keyhole extends Stoppable {
   readonly url: string;
   readonly pid: number;
+  /** Where its `keyhole.yaml` is. */
+  readonly directory: string;
   /** All its log lines so far. */
   log(): string;
   ask(path: string, question?: Question): Promise<Answer>;
@@ -86,6 +88,7 @@ export async function startKeyhole({ directory, env, ca, preload }: KeyholeOptio
   return {
     url: reached,
     pid,
+    directory,
     log: () => said,
     ask: (path, question = {}) => ask(fetch, `${reached}${path}`, question),
     metrics: async () => {

@@ -1,7 +1,7 @@
 // What a worker's codec seals, opens, passes and refuses.
 import type { Payload } from '@temporalio/common';
 import fc from 'fast-check';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   EncryptionCodec,
   isKeyholeError,
@@ -137,6 +137,19 @@ describe('when sealing fails, no plaintext comes out:', () => {
     const error: unknown = await codec.encode([plain]).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ name: 'KeyholeError', code });
     expect(isKeyholeError(error) && error.message).not.toContain('canary');
+  });
+
+  test('the key service never answers', async () => {
+    vi.useFakeTimers();
+    try {
+      key.gate = new Promise(() => undefined);
+      const sealing = codec.encode([plain]);
+      const refused = expect(sealing).rejects.toMatchObject({ code: 'key_unavailable' });
+      await vi.advanceTimersByTimeAsync(4_000);
+      await refused;
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('one bad payload in a batch rejects the batch', async () => {
