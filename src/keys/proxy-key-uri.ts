@@ -25,7 +25,7 @@ export function parseProxyKeyUri(uri: string): ProxyKeyUri {
   if (uri.startsWith(BASE64_KEY)) return { scheme: 'base64key', secret: secretIn(uri) };
   if (!URL.canParse(uri)) throw new TypeError('is not a key URI of temporal-proxy');
   const { protocol, host, pathname, searchParams } = new URL(uri);
-  const key = decodeURIComponent(`${host}${pathname}`).replace(/^\//, '');
+  const key = `${host}${pathname}`.replace(/^\//, '');
   switch (protocol) {
     case 'awskms:':
       return { scheme: 'awskms', key, ...awsParameters(searchParams) };
@@ -46,7 +46,7 @@ function awsParameters(parameters: URLSearchParams): { region?: string; context:
   parameters.delete('region');
   const context: Record<string, string> = {};
   for (const [name, value] of [...parameters]) {
-    if (!name.startsWith(CONTEXT)) continue;
+    if (!name.startsWith(CONTEXT) || parameters.getAll(name).length > 1) continue;
     context[name.slice(CONTEXT.length)] = value;
     parameters.delete(name, value);
   }
