@@ -102,7 +102,7 @@ for (const { part, start, without } of EMULATORS) {
       wrappingKeyContract({ test, open, without });
 
       if (part === 'moto') return; // its replicas open nothing of their twins'
-    test('a multi-Region key’s replica opens what its twin in another Region wrapped', async () => {
+      test('a multi-Region key’s replica opens what its twin in another Region wrapped', async () => {
         const { KeyMetadata } = await operator.createKey({ MultiRegion: true });
         const id = KeyMetadata?.KeyId ?? '';
         expect(id).toMatch(/^mrk-/);
