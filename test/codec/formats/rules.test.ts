@@ -1,10 +1,9 @@
 // The rules that hold for all foreign formats: which a payload is of, until when it opens, under whose key, how deep.
-import { createCipheriv, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Payload } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { readMark } from '../../../src/codec/marks.js';
 import { PayloadCipher } from '../../../src/codec/payload-cipher.js';
-import { writePayload } from '../../../src/codec/payload-proto.js';
 import {
   EncryptionCodec,
   Keyring,
@@ -16,6 +15,7 @@ import {
 import { DataKeys } from '../../../src/keys/data-keys.js';
 import { KeyCalls } from '../../../src/keys/key-calls.js';
 import { FakeWrappingKey } from '../../../src/testing.js';
+import { encrypted, sampleSealed } from '../foreign-payloads.js';
 import { contentOf } from '../payloads.js';
 
 const [ORDERS, BILLING] = ['orders.a1b2c', 'billing.a1b2c'];
@@ -23,23 +23,9 @@ const secret = randomBytes(32);
 const plain: Payload = { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from('"text"') };
 const staticKeys: FixedKeyRead = { format: 'static-key', keys: [{ id: 'team', secret }] };
 
-/** As the samples' codec writes it. */
-function sampleSealed(payload: Payload, key = secret, id = 'team'): Payload {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce);
-  const data = Buffer.concat([
-    nonce,
-    cipher.update(writePayload(payload)),
-    cipher.final(),
-    cipher.getAuthTag(),
-  ]);
-  return encrypted({ 'encryption-key-id': id }, data);
-}
-
-function encrypted(metadata: Record<string, string>, data: Uint8Array = randomBytes(64)): Payload {
-  const entries = Object.entries({ encoding: 'binary/encrypted', ...metadata });
-  return { metadata: Object.fromEntries(entries.map(([key, value]) => [key, Buffer.from(value)])), data };
-}
+const sampled = (payload: Payload): Payload => sampleSealed(payload, secret, 'team');
+const marked = (metadata: Record<string, string>, data: Uint8Array = randomBytes(64)): Payload =>
+  encrypted(metadata, data);
 
 function codecFor(options: Partial<KeyringEntry>, namespace = ORDERS): EncryptionCodec {
   const key = new FakeWrappingKey();
@@ -62,16 +48,16 @@ describe('the format of a payload', () => {
   };
 
   test.each(Object.entries(marks))('%s is told by its metadata', (format, metadata) => {
-    expect(readMark(encrypted(metadata))).toMatchObject({ kind: 'sealed', format });
+    expect(readMark(marked(metadata))).toMatchObject({ kind: 'sealed', format });
   });
 
   test('fernet is told by the absence of every key, and by how a token begins', () => {
-    expect(readMark(encrypted({}, Buffer.from('gAAAAAB')))).toMatchObject({ format: 'fernet' });
+    expect(readMark(marked({}, Buffer.from('gAAAAAB')))).toMatchObject({ format: 'fernet' });
     for (const [metadata, data] of [
       [{}, 'hAAAAAB'],
       [{ other: 'x' }, 'gAAAAAB'],
     ] as const) {
-      expect(() => readMark(encrypted(metadata, Buffer.from(data)))).toThrow(
+      expect(() => readMark(marked(metadata, Buffer.from(data)))).toThrow(
         expect.objectContaining({ code: 'format_not_enabled' }),
       );
     }
@@ -91,7 +77,7 @@ describe('the format of a payload', () => {
   );
 
   test.each(doubles)('$format with $key beside it is refused', ({ key, value, metadata }) => {
-    expect(() => readMark(encrypted({ ...metadata, [key]: value }))).toThrow(
+    expect(() => readMark(marked({ ...metadata, [key]: value }))).toThrow(
       expect.objectContaining({ code: 'payload_invalid' }),
     );
   });
@@ -100,7 +86,7 @@ describe('the format of a payload', () => {
     'an encryption-format of “%s” is unknown, whatever else is there',
     (version) => {
       for (const metadata of Object.values(marks)) {
-        expect(() => readMark(encrypted({ ...metadata, 'encryption-format': version }))).toThrow(
+        expect(() => readMark(marked({ ...metadata, 'encryption-format': version }))).toThrow(
           expect.objectContaining({ code: 'format_not_enabled' }),
         );
       }
@@ -117,7 +103,7 @@ describe('the format of a payload', () => {
     ['a wrapped key that is not base64', { 'encryption-dek': 'A', 'encryption-key-id': 'awskms:///arn' }],
     ['a wrapped key without a URI', { 'encryption-dek': 'AAAA' }],
   ])('with %s is invalid', (_, metadata) => {
-    expect(() => readMark(encrypted(metadata))).toThrow(expect.objectContaining({ code: 'payload_invalid' }));
+    expect(() => readMark(marked(metadata))).toThrow(expect.objectContaining({ code: 'payload_invalid' }));
   });
 });
 
@@ -129,7 +115,7 @@ describe('a format that is read until a day', () => {
   const openAt = (moment: string): Promise<Payload> => {
     const dataKeys = new DataKeys({ keyring, calls: new KeyCalls() });
     const cipher = new PayloadCipher({ keyring, dataKeys, now: () => Date.parse(moment) });
-    const payload = sampleSealed(plain);
+    const payload = sampled(plain);
     const mark = readMark(payload);
     if (mark.kind !== 'sealed') throw new Error('not sealed');
     return new Promise((resolve) => {
@@ -182,7 +168,7 @@ describe('a key that seals without binding a namespace', () => {
   test('may, where insecureSharedKeyReads says so; then what was sealed for one opens in the other', async () => {
     const options = { namespaces: ['*'], reads: [staticKeys], insecureSharedKeyReads: true };
     for (const namespace of [ORDERS, BILLING]) {
-      const [opened] = await codecFor(options, namespace).decode([sampleSealed(plain)]);
+      const [opened] = await codecFor(options, namespace).decode([sampled(plain)]);
       expect(contentOf(opened)).toEqual(contentOf(plain));
     }
   });
@@ -208,8 +194,8 @@ describe('a key that seals without binding a namespace', () => {
       alsoOpens: [BILLING, BILLING],
       reads: [staticKeys],
     });
-    expect(contentOf((await codec.decode([sampleSealed(plain)]))[0])).toEqual(contentOf(plain));
-    await expect(codec.decode([sampleSealed(plain)], { namespace: BILLING })).rejects.toMatchObject({
+    expect(contentOf((await codec.decode([sampled(plain)]))[0])).toEqual(contentOf(plain));
+    await expect(codec.decode([sampled(plain)], { namespace: BILLING })).rejects.toMatchObject({
       code: 'format_not_enabled',
     });
   });
@@ -218,7 +204,7 @@ describe('a key that seals without binding a namespace', () => {
 describe('one layer is opened, not more:', () => {
   test('a foreign payload inside of ours comes out as it is', async () => {
     const codec = codecFor({ reads: [staticKeys] });
-    const inner = sampleSealed(plain);
+    const inner = sampled(plain);
     const [opened] = await codec.decode(await codec.encode([inner]));
     expect(contentOf(opened)).toEqual(contentOf(inner));
   });
@@ -226,7 +212,7 @@ describe('one layer is opened, not more:', () => {
   test('ours inside of a foreign one comes out as it is', async () => {
     const codec = codecFor({ reads: [staticKeys] });
     const [inner] = await codec.encode([plain]);
-    const [opened] = await codec.decode([sampleSealed(inner ?? {})]);
+    const [opened] = await codec.decode([sampled(inner ?? {})]);
     expect(contentOf(opened)).toEqual(contentOf(inner));
   });
 });
@@ -236,7 +222,7 @@ test('a payload that binds no namespace does not open with a key that only it na
   const key = secretBoxKey(uri);
   const codec = codecFor({ reads: [{ format: 'temporal-proxy', keys: { [uri]: key } }] });
   const other = `base64key://${secret.toString('base64url')}=`;
-  const payload = encrypted({ 'encryption-dek': 'A'.repeat(96), 'encryption-key-id': other });
+  const payload = marked({ 'encryption-dek': 'A'.repeat(96), 'encryption-key-id': other });
   const opening = codec.decode([payload]);
   await expect(opening).rejects.toMatchObject({ code: 'key_not_configured' });
   await expect(opening).rejects.not.toThrow(secret.toString('base64url'));
