@@ -98,7 +98,7 @@ function payloadsIn(value: unknown, path = ''): FoundPayload[] {
 let isQuiet = false;
 
 /** The SDK's own log holds the errors of activities; only its errors are shown. */
-function quietly(): void {
+export function quietly(): void {
   if (isQuiet) return;
   isQuiet = true;
   Runtime.install({ logger: new DefaultLogger('ERROR') });
