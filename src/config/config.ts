@@ -32,7 +32,19 @@ export interface KeysConfig {
 
 export type WrappingKeyConfig =
   | { readonly provider: 'aws-kms'; readonly key: string }
+  | { readonly provider: 'gcp-kms'; readonly key: string }
+  | VaultTransitConfig
   | { readonly provider: 'local'; readonly keys: readonly LocalKey[] };
+
+export interface VaultTransitConfig {
+  readonly provider: 'vault-transit';
+  readonly address: string;
+  readonly mount: string;
+  readonly vaultNamespace?: string;
+  readonly key: string;
+  /** Read for each call. */
+  readonly tokenFile: string;
+}
 
 export interface AccessConfig {
   /** `undefined`: asked of the API. */

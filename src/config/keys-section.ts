@@ -1,15 +1,18 @@
 // `keys`: which wrapping key serves which namespaces, key files read.
 import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
+import { isKeyholeError } from '../errors.js';
 import { isNamespaceTemplate } from '../keys/key-template.js';
-import { areRivals } from '../keys/keyring.js';
+import { areRivals, type WrappingKeyOf } from '../keys/keyring.js';
+import { gcpKms, type GcpKmsClient } from '../keys/providers/gcp-kms.js';
 import type { KeysConfig, WrappingKeyConfig } from './config.js';
 import { readLocalKeyFile } from './local-key-file.js';
-import { awsProblem } from './open-wrapping-key.js';
+import { awsProblem, openVaultTransit, sdkProblem } from './open-wrapping-key.js';
 import { fileIn, type Place } from './place.js';
 import { pathTo } from './problems.js';
 import { readShape, type ReadShape } from './read-shape.js';
 import { KEYS_ENTRY, SEED_KEYS } from './schema.js';
+import { readTextFile } from './text-file.js';
 
 type Entry = ReadShape<typeof KEYS_ENTRY>;
 type Written = NonNullable<Entry['wrap']>;
@@ -75,12 +78,74 @@ async function resolveKey(
     if (sentence !== undefined) place.problems.add(`${path}.key`, sentence);
     return { config: { provider, key }, identities: template ? undefined : [`aws-kms ${key}`], path };
   }
+  if (written.provider === 'gcp-kms') return resolveGcpKey(written, path, namespaces, place);
+  if (written.provider === 'vault-transit') return await resolveTransitKey(written, path, namespaces, place);
   const file = fileIn(place, written.file);
   const keys = await readLocalKeyFile(file, `${path}.file`, place);
   if (keys === undefined) return undefined;
   const secrets = keys.map(({ secret }) => createHash('sha256').update(secret).digest('hex'));
   const identities = [`local ${await realpath(file)}`, ...secrets];
   return { config: { provider: 'local', keys }, identities, path };
+}
+
+function resolveGcpKey(
+  { provider, key }: Extract<Written, { provider: 'gcp-kms' }>,
+  path: string,
+  namespaces: readonly string[],
+  { env, problems }: Place,
+): Resolved {
+  const sentence = providerProblem(() => gcpKms({ client: UNASKED, key }), namespaces);
+  const missing = sentence ?? sdkProblem('@google-cloud/kms');
+  if (missing !== undefined) problems.add(`${path}.key`, missing);
+  if ((env['GOOGLE_SDK_NODE_LOGGING'] ?? '') !== '')
+    problems.add('GOOGLE_SDK_NODE_LOGGING', 'must not be set: the SDK of gcp-kms would log data keys');
+  return { config: { provider, key }, identities: ownOf(key, `gcp-kms ${key}`), path };
+}
+
+async function resolveTransitKey(
+  { tokenFile, vaultNamespace, ...written }: Extract<Written, { provider: 'vault-transit' }>,
+  path: string,
+  namespaces: readonly string[],
+  place: Place,
+): Promise<Resolved> {
+  const file = fileIn(place, tokenFile);
+  const config = { ...written, tokenFile: file, ...(vaultNamespace === undefined ? {} : { vaultNamespace }) };
+  const sentence = providerProblem(() => openVaultTransit(config), namespaces);
+  if (sentence !== undefined) place.problems.add(path, sentence);
+  const token = await readTextFile(file, { secret: true });
+  if ('sentence' in token) place.problems.add(`${path}.tokenFile`, token.sentence);
+  else if (!/^[\x21-\x7e]+$/.test(token.text.trim()))
+    place.problems.add(`${path}.tokenFile`, 'the file does not hold one token');
+  const { address, mount, key } = config;
+  const identity = ['vault-transit', address, vaultNamespace ?? '', mount, key].join(' ');
+  return { config, identities: ownOf(key, identity), path };
+}
+
+/** What a provider itself says against its options, or against a namespace that is listed by name. */
+function providerProblem(make: () => WrappingKeyOf, namespaces: readonly string[]): string | undefined {
+  try {
+    const keyOf = make();
+    for (const namespace of namespaces) if (!namespace.includes('*')) keyOf(namespace);
+    return undefined;
+  } catch (error) {
+    if (error instanceof TypeError || isKeyholeError(error)) return error.message;
+    throw error;
+  }
+}
+
+/** Stands where a client would: options are checked without one. */
+const UNASKED: GcpKmsClient = {
+  initialize: unasked,
+  encrypt: unasked,
+  decrypt: unasked,
+};
+
+function unasked(): Promise<never> {
+  return Promise.reject(new Error('a configuration asks no key service'));
+}
+
+function ownOf(key: string, identity: string): readonly string[] | undefined {
+  return isNamespaceTemplate(key) ? undefined : [identity];
 }
 
 /** AWS KMS API reference, `KeyId`: a key id, an alias, or the ARN of either. */

@@ -1,10 +1,14 @@
 // From a configured wrapping key to one that works; the only file that loads a cloud SDK.
+import { readFile } from 'node:fs/promises';
 import type { KMS } from '@aws-sdk/client-kms';
+import type { KeyManagementServiceClient } from '@google-cloud/kms';
 import { Keyring, type WrappingKeyOf } from '../keys/keyring.js';
 import { isNamespaceTemplate } from '../keys/key-template.js';
 import { awsKms } from '../keys/providers/aws-kms.js';
+import { gcpKms } from '../keys/providers/gcp-kms.js';
 import { LocalWrappingKey } from '../keys/providers/local.js';
-import type { KeysConfig, WrappingKeyConfig } from './config.js';
+import { vaultTransit } from '../keys/providers/vault-transit.js';
+import type { KeysConfig, VaultTransitConfig, WrappingKeyConfig } from './config.js';
 import type { Environment } from './environment.js';
 
 export interface OpenedKeyring {
@@ -15,11 +19,15 @@ export interface OpenedKeyring {
 
 const CONNECT_MS = 1_000;
 const ANSWER_MS = 2_000;
-const INSTALL = 'the package @aws-sdk/client-kms is not installed: npm install @aws-sdk/client-kms';
+
+type Sdk = '@aws-sdk/client-kms' | '@google-cloud/kms';
+
+/** Clients of key services by what tells them apart, and how each is closed. */
+type Clients = Map<string, { readonly client: unknown; readonly close: () => unknown }>;
 
 /** @throws Error where an SDK is missing; TypeError for entries that cannot be. */
 export async function openKeyring(entries: readonly KeysConfig[]): Promise<OpenedKeyring> {
-  const clients = new Map<string, KMS>();
+  const clients: Clients = new Map();
   const opened = [];
   for (const { namespaces, write, reads, passThrough, wrap, unwrap } of entries) {
     const others: WrappingKeyOf[] = [];
@@ -37,30 +45,73 @@ export async function openKeyring(entries: readonly KeysConfig[]): Promise<Opene
   return {
     keyring: new Keyring(opened),
     close: () => {
-      for (const client of clients.values()) client.destroy();
+      for (const { close } of clients.values()) close();
     },
   };
 }
 
-/** Clients are shared by Region. */
-async function openWrappingKey(config: WrappingKeyConfig, clients: Map<string, KMS>): Promise<WrappingKeyOf> {
-  if (config.provider === 'local') {
-    const key = new LocalWrappingKey(config.keys);
-    return () => key;
+async function openWrappingKey(config: WrappingKeyConfig, clients: Clients): Promise<WrappingKeyOf> {
+  switch (config.provider) {
+    case 'local': {
+      const key = new LocalWrappingKey(config.keys);
+      return () => key;
+    }
+    case 'aws-kms': {
+      const region = regionOf(config.key);
+      const open = (): Promise<KMS> => awsClient(region);
+      const client = await shared(clients, `aws ${region ?? ''}`, open, (opened) => {
+        opened.destroy();
+      });
+      return awsKms({ client, key: config.key });
+    }
+    case 'gcp-kms': {
+      const client = await shared(clients, 'gcp', gcpClient, (opened) => opened.close());
+      return gcpKms({ client, key: config.key });
+    }
+    case 'vault-transit':
+      return openVaultTransit(config);
   }
-  const region = regionOf(config.key);
-  const client = clients.get(region ?? '') ?? (await awsClient(region));
-  clients.set(region ?? '', client);
-  return awsKms({ client, key: config.key });
+}
+
+/** The token's file is read for each call: whoever renews it needs no signal of ours. */
+export function openVaultTransit({
+  tokenFile,
+  ...options
+}: Omit<VaultTransitConfig, 'provider'>): WrappingKeyOf {
+  return vaultTransit({ ...options, token: async () => (await readFile(tokenFile, 'utf8')).trim() });
+}
+
+async function shared<Client>(
+  clients: Clients,
+  name: string,
+  open: () => Promise<Client>,
+  close: (client: Client) => unknown,
+): Promise<Client> {
+  const known = clients.get(name);
+  if (known !== undefined) return known.client as Client;
+  const client = await open();
+  clients.set(name, { client, close: () => close(client) });
+  return client;
+}
+
+/** What to do where an SDK is missing, or `undefined`. */
+export function sdkProblem(sdk: Sdk): string | undefined {
+  try {
+    import.meta.resolve(sdk);
+    return undefined;
+  } catch {
+    return installLine(sdk);
+  }
+}
+
+function installLine(sdk: Sdk): string {
+  return `the package ${sdk} is not installed: npm install ${sdk}`;
 }
 
 /** What keeps a key of AWS KMS from being asked, or `undefined`. */
 export async function awsProblem(key: string, env: Environment): Promise<string | undefined> {
-  try {
-    import.meta.resolve('@aws-sdk/client-kms');
-  } catch {
-    return INSTALL;
-  }
+  const missing = sdkProblem('@aws-sdk/client-kms');
+  if (missing !== undefined) return missing;
   if (regionOf(key) !== undefined || (env['AWS_REGION'] ?? '') !== '') return undefined;
   const client = await awsClient(undefined);
   const known = await client.config.region().then(
@@ -74,13 +125,21 @@ export async function awsProblem(key: string, env: Environment): Promise<string 
 /** Credentials, Region and endpoint as every AWS SDK reads them. Retries are ours (`key-calls.ts`). */
 async function awsClient(region: string | undefined): Promise<KMS> {
   const { KMS } = await import('@aws-sdk/client-kms').catch((cause: unknown) => {
-    throw new Error(INSTALL, { cause });
+    throw new Error(installLine('@aws-sdk/client-kms'), { cause });
   });
   return new KMS({
     maxAttempts: 1,
     requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS, throwOnRequestTimeout: true },
     ...(region === undefined ? {} : { region }),
   });
+}
+
+/** Credentials as every Google SDK finds them. */
+async function gcpClient(): Promise<KeyManagementServiceClient> {
+  const { KeyManagementServiceClient } = await import('@google-cloud/kms').catch((cause: unknown) => {
+    throw new Error(installLine('@google-cloud/kms'), { cause });
+  });
+  return new KeyManagementServiceClient();
 }
 
 /** An ARN names its Region. */

@@ -58,6 +58,15 @@ const wrappingKey = z.discriminatedUnion(
   'provider',
   [
     section({ provider: z.literal('aws-kms'), key: text.default('alias/{namespace}') }),
+    section({ provider: z.literal('gcp-kms'), key: text }),
+    section({
+      provider: z.literal('vault-transit'),
+      address: text,
+      mount: text.default('transit'),
+      vaultNamespace: text.optional(),
+      key: text.default('{namespace}'),
+      tokenFile: path,
+    }),
     section({ provider: z.literal('local'), file: path }),
   ],
   {
@@ -65,7 +74,7 @@ const wrappingKey = z.discriminatedUnion(
       issue.input === undefined
         ? 'is required'
         : 'note' in issue
-          ? 'must be one of aws-kms, local'
+          ? 'must be one of aws-kms, gcp-kms, vault-transit, local'
           : 'must be a mapping with provider, …',
   },
 );

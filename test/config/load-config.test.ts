@@ -9,6 +9,8 @@ import { plantSecret } from '../streams.js';
 import { API_KEY, GOOD, makeFolder, type Folder } from './folder.js';
 
 const REGION = { AWS_REGION: 'eu-west-1' };
+const GCP = 'projects/p/locations/l/keyRings/r/cryptoKeys/k';
+const VAULT = { provider: 'vault-transit', address: 'https://vault.example.com:8200', tokenFile: 'api-key' };
 const CLOUD = { ...REGION, TEMPORAL_API_KEY: API_KEY };
 
 let folder: Folder;
@@ -302,7 +304,7 @@ const SHORT: readonly Short[] = [
     'a key service that is not known',
     keys({ ...KEYS, wrap: { provider: 'hsm' } }),
     {},
-    'keys[0].wrap.provider: must be one of aws-kms, local',
+    'keys[0].wrap.provider: must be one of aws-kms, gcp-kms, vault-transit, local',
   ],
   ['no key', keys({ namespaces: ['a'] }), {}, 'keys[0].wrap: is required'],
   [
@@ -342,6 +344,41 @@ const SHORT: readonly Short[] = [
     keys({ namespaces: ['a'], wrap: { provider: 'aws-kms', key: 'my key' } }),
     REGION,
     'keys[0].wrap.key: must be an alias, an ARN or a key id of AWS KMS, with {namespace} for the namespace',
+  ],
+  [
+    'a key of Google Cloud KMS with its version, beside a log that would show data keys',
+    keys({ ...KEYS, wrap: { provider: 'gcp-kms', key: `${GCP}/cryptoKeyVersions/1` } }),
+    { GOOGLE_SDK_NODE_LOGGING: '*' },
+    'keys[0].wrap.key: a Google Cloud KMS key is named projects/P/locations/L/keyRings/R/cryptoKeys/K, without a version',
+    'GOOGLE_SDK_NODE_LOGGING: must not be set: the SDK of gcp-kms would log data keys',
+  ],
+  [
+    'a Vault over plain http, and a token file that others can read',
+    keys({ ...KEYS, wrap: { ...VAULT, address: 'http://vault.example.com:8200', tokenFile: 'open.key' } }),
+    {},
+    'keys[0].wrap: a Vault address begins with https://, or on this machine with http://',
+    'keys[0].wrap.tokenFile: the file can be read by others, or written by its group: chmod 600',
+  ],
+  [
+    'a Vault token of two lines',
+    keys({ ...KEYS, wrap: { ...VAULT, tokenFile: 'two-lines' } }),
+    {},
+    'keys[0].wrap.tokenFile: the file does not hold one token',
+  ],
+  [
+    'a name with "_" under a template of a transit engine',
+    keys({ namespaces: ['a_b'], wrap: VAULT }),
+    {},
+    'keys[0].wrap: namespace a_b has a "_" and cannot use the key template {namespace}: name its key in an entry of its own',
+  ],
+  [
+    'a transit key of two entries under a format without binding',
+    keys(
+      { namespaces: ['a'], wrap: { ...VAULT, key: 'one' }, reads: ['encryption-jwt'] },
+      { namespaces: ['b'], wrap: { ...VAULT, key: 'one' } },
+    ),
+    {},
+    'keys[0].wrap: is the key of keys[1].wrap too, so encryption-jwt, which binds no namespace, cannot be used with it',
   ],
   [
     'a shared key under a format without binding',
