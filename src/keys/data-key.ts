@@ -20,11 +20,16 @@ export interface DerivedKey {
  */
 export function deriveBoundKey(dataKey: Uint8Array, namespace: string, keyId: string): DerivedKey {
   const info = Buffer.concat([LABEL, lengthPrefixed(namespace), lengthPrefixed(keyId)]);
-  const derived = Buffer.from(hkdfSync('sha512', dataKey, new Uint8Array(0), info, 2 * DATA_KEY_BYTES));
+  const derived = hkdf(dataKey, info, 2 * DATA_KEY_BYTES);
   const sealingKey = createSecretKey(derived.subarray(0, DATA_KEY_BYTES));
   const commitment = new Uint8Array(derived.subarray(DATA_KEY_BYTES));
   derived.fill(0);
   return { sealingKey, commitment };
+}
+
+/** HKDF-SHA-512 (RFC 5869) without salt. */
+export function hkdf(inputKey: Uint8Array, info: Uint8Array, bytes: number): Buffer {
+  return Buffer.from(hkdfSync('sha512', inputKey, new Uint8Array(0), info, bytes));
 }
 
 /** The data key itself, for the formats that derive nothing (`encryption-jwt`). */
