@@ -8,6 +8,11 @@ import { DIRECT } from './loopback.js';
 const READY_WITHIN_MS = 60_000;
 const KILL_AFTER_MS = 5_000;
 const TAIL_CHARACTERS = 2_000;
+/**
+ * Becomes the program it is given, which is killed once its standard input ends: when our process is gone, however it
+ * went. (tsx, for one, sends SIGKILL after 60 ms.)
+ */
+const TIED_TO_US = 'exec 3<&0; (cat <&3; kill -KILL $$) >/dev/null 2>&1 & exec "$@" 3<&- </dev/null';
 
 export interface TemporalServerOptions {
   /** Path of the Temporal CLI. */
@@ -34,10 +39,7 @@ export interface TemporalServer {
  * @throws Error with the server's last words if it ends, or is not ready within 60 s.
  */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
-  const child = spawn(options.cli, argumentsOf(options), {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
+  const child = spawnTied(options.cli, argumentsOf(options));
   const said = { tail: '' };
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -48,7 +50,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       said.tail += error.message;
       resolve();
     });
-    child.once('exit', () => {
+    child.once('close', () => {
       resolve();
     });
   });
@@ -67,6 +69,12 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     throw error;
   }
   return { address, uiOrigin: `http://127.0.0.1:${options.uiPort}` };
+}
+
+function spawnTied(cli: string, args: readonly string[]) {
+  const isWindows = process.platform === 'win32';
+  const [command, all] = isWindows ? [cli, args] : ['sh', ['-c', TIED_TO_US, 'sh', cli, ...args]];
+  return spawn(command, all, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
 }
 
 function argumentsOf({ port, uiPort, namespaces }: TemporalServerOptions): string[] {
