@@ -9,6 +9,9 @@ endings.add(
   },
 );
 const { signal } = listenForStop();
+process.on('SIGTERM', () => {
+  process.stdout.write('still here\n'); // comes after the listener of listenForStop
+});
 process.stdout.write('ready\n');
 await aborted(signal);
 process.stdout.write('ending\n');
