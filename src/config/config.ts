@@ -2,7 +2,8 @@
 import type { IssuerOptions } from '../access/issuer-options.js';
 import type { Rule } from '../access/policy.js';
 import type { ApiKey } from '../access/roles/api-key.js';
-import type { WriteFormat } from '../keys/keyring.js';
+import type { FixedKeyRead, KeylessRead } from '../keys/foreign-reads.js';
+import type { Compress, WriteFormat } from '../keys/keyring.js';
 import type { LocalKey } from '../keys/providers/local.js';
 import type { ServerOptions } from '../server/app.js';
 import type { Address } from './address.js';
@@ -26,9 +27,17 @@ export interface KeysConfig {
   readonly write: WriteFormat;
   readonly wrap: WrappingKeyConfig;
   readonly unwrap: readonly WrappingKeyConfig[];
-  readonly reads: readonly 'encryption-jwt'[];
+  readonly reads: readonly ReadConfig[];
+  readonly insecureSharedKeyReads?: true;
+  readonly compress?: Compress;
   readonly passThrough: 'allow' | 'refuse';
 }
+
+/** A foreign format that opens; the keys of temporal-proxy by their URIs. */
+export type ReadConfig =
+  | KeylessRead
+  | FixedKeyRead
+  | { readonly format: 'temporal-proxy'; readonly uris: readonly string[]; readonly until?: string };
 
 export type WrappingKeyConfig =
   | { readonly provider: 'aws-kms'; readonly key: string }

@@ -11,18 +11,23 @@ import { awsProblem, openVaultTransit, sdkProblem } from './open-wrapping-key.js
 import { fileIn, type Place } from './place.js';
 import { pathTo } from './problems.js';
 import { readShape, type ReadShape } from './read-shape.js';
+import { resolveRead, type ResolvedRead } from './reads-section.js';
 import { KEYS_ENTRY, SEED_KEYS } from './schema.js';
 import { readTextFile } from './text-file.js';
 
 type Entry = ReadShape<typeof KEYS_ENTRY>;
 type Written = NonNullable<Entry['wrap']>;
 
-/** A wrapping key, what is the same wherever the same key is used, and where it stands. */
-interface Resolved {
-  readonly config: WrappingKeyConfig;
-  /** `undefined` where each namespace has a key of its own. */
+/** A key, and where it stands. */
+interface Used {
+  /** What is the same wherever the same key is used; `undefined` where each namespace has a key of its own. */
   readonly identities: readonly string[] | undefined;
   readonly path: string;
+}
+
+/** A wrapping key. */
+interface Resolved extends Used {
+  readonly config: WrappingKeyConfig;
 }
 
 /** The entries that could be read; all of them if no problem was found. */
@@ -34,7 +39,7 @@ export async function readKeys(list: readonly unknown[] | undefined, place: Plac
   });
   checkRivals(written, place);
   const all: KeysConfig[] = [];
-  const used: { entry: Entry; resolved: Resolved }[] = [];
+  const used: UsedInEntry[] = [];
   for (const { path, entry } of written) {
     const wrap =
       entry.wrap === undefined ? undefined : await resolveKey(entry.wrap, `${path}.wrap`, entry, place);
@@ -43,12 +48,29 @@ export async function readKeys(list: readonly unknown[] | undefined, place: Plac
       const resolved = await resolveKey(key, `${path}.unwrap[${index}]`, entry, place);
       if (resolved !== undefined) unwrap.push(resolved);
     }
-    for (const resolved of wrap === undefined ? unwrap : [wrap, ...unwrap]) used.push({ entry, resolved });
-    const { namespaces, write, reads, passThrough } = entry;
+    const reads: ResolvedRead[] = [];
+    for (const [index, read] of (entry.reads ?? []).entries()) {
+      const resolved = await resolveRead(read, `${path}.reads[${index}]`, place);
+      if (resolved !== undefined) reads.push(resolved);
+    }
+    checkReads(entry, path, place);
+    for (const key of wrap === undefined ? unwrap : [wrap, ...unwrap])
+      used.push({ entry, key, format: isJwt(entry) ? 'encryption-jwt' : undefined });
+    for (const key of reads)
+      if (key.identities.length > 0) used.push({ entry, key, format: key.config.format });
+    const { namespaces, write, passThrough, insecureSharedKeyReads, compress } = entry;
     if (wrap === undefined || namespaces === undefined || write === undefined) continue;
-    if (reads === undefined || passThrough === undefined) continue;
-    const keys = { wrap: wrap.config, unwrap: unwrap.map(({ config }) => config) };
-    all.push({ namespaces, write, reads, passThrough, ...keys });
+    if (passThrough === undefined) continue;
+    all.push({
+      namespaces,
+      write,
+      wrap: wrap.config,
+      unwrap: unwrap.map(({ config }) => config),
+      reads: reads.map(({ config }) => config),
+      ...(insecureSharedKeyReads === true ? { insecureSharedKeyReads } : {}),
+      ...(compress === undefined ? {} : { compress }),
+      passThrough,
+    });
   }
   checkUnshared(used, place);
   return all;
@@ -161,32 +183,51 @@ function awsKeyProblem(key: string, namespaces: readonly string[]): string | und
   return 'a namespace with "_" in its name cannot use {namespace}: name its key';
 }
 
+/** A key in its entry, with the format that opens under it without binding a namespace. */
+interface UsedInEntry {
+  readonly entry: Entry;
+  readonly key: Used;
+  readonly format: string | undefined;
+}
+
 /**
  * A format that binds no namespace opens under whatever key is asked, so its key serves one namespace only
  * (docs/format.md, "One key, one namespace").
  */
-function checkUnshared(used: readonly { entry: Entry; resolved: Resolved }[], { problems }: Place): void {
-  for (const { entry, resolved } of used) {
-    const { identities, path } = resolved;
-    if (!isUnbound(entry) || identities === undefined) continue;
+function checkUnshared(used: readonly UsedInEntry[], { problems }: Place): void {
+  for (const { entry, key, format } of used) {
+    const { identities, path } = key;
+    if (format === undefined || identities === undefined || entry.insecureSharedKeyReads === true) continue;
     const { namespaces = [] } = entry;
     const elsewhere = used.find(
-      (other) => other.entry !== entry && other.resolved.identities?.some((id) => identities.includes(id)),
+      (other) => other.entry !== entry && other.key.identities?.some((id) => identities.includes(id)),
     );
     if (namespaces.length > 1 || namespaces.some((pattern) => pattern.includes('*'))) {
-      problems.add(
-        path,
-        'serves several namespaces, so encryption-jwt, which binds none, cannot be used with it',
-      );
+      problems.add(path, `serves several namespaces, so ${format}, which binds none, cannot be used with it`);
     } else if (elsewhere !== undefined) {
       problems.add(
         path,
-        `is the key of ${elsewhere.resolved.path} too, so encryption-jwt, which binds no namespace, cannot be used with it`,
+        `is the key of ${elsewhere.key.path} too, so ${format}, which binds no namespace, cannot be used with it`,
       );
     }
   }
 }
 
-function isUnbound({ write, reads }: Entry): boolean {
-  return write === 'encryption-jwt' || (reads ?? []).length > 0;
+function isJwt({ write, reads = [] }: Entry): boolean {
+  return write === 'encryption-jwt' || reads.some(({ format }) => format === 'encryption-jwt');
+}
+
+function checkReads(
+  { reads = [], write, compress, insecureSharedKeyReads }: Entry,
+  path: string,
+  place: Place,
+): void {
+  for (const [index, { format }] of reads.entries()) {
+    const first = reads.findIndex((other) => other.format === format);
+    if (first < index) place.problems.add(`${path}.reads[${index}]`, `is there already as reads[${first}]`);
+  }
+  if (compress !== undefined && write === 'encryption-jwt')
+    place.problems.add(`${path}.compress`, 'only keyhole/v1 is compressed before it is sealed');
+  if (insecureSharedKeyReads === true)
+    place.warnings.push(`${path}.insecureSharedKeyReads: payloads of one namespace may open in another`);
 }

@@ -1,12 +1,10 @@
 // Reads a local key file, and makes one.
 import { open } from 'node:fs/promises';
+import { isPublishedKey } from '../keys/fixed-keys.js';
 import { LocalWrappingKey, newLocalKeyFile, parseLocalKeys, type LocalKey } from '../keys/providers/local.js';
 import type { Place } from './place.js';
 import { readTextFile } from './text-file.js';
 import { parseYaml } from './yaml-document.js';
-
-/** The key of Temporal's samples, in every language: published, so no secret. */
-const SAMPLE_KEY = Buffer.from('test-key-test-key-test-key-test!');
 
 /** `undefined` where something is wrong with it. */
 export async function readLocalKeyFile(
@@ -40,7 +38,7 @@ function parseKeys(text: string): LocalKey[] | string {
 }
 
 function isKnown(secret: Uint8Array): boolean {
-  return SAMPLE_KEY.equals(secret) || new Set(secret).size === 1;
+  return isPublishedKey(secret) || new Set(secret).size === 1;
 }
 
 /**

@@ -2,13 +2,17 @@
 import { readFile } from 'node:fs/promises';
 import type { KMS } from '@aws-sdk/client-kms';
 import type { KeyManagementServiceClient } from '@google-cloud/kms';
+import type { ForeignRead } from '../keys/foreign-reads.js';
 import { Keyring, type WrappingKeyOf } from '../keys/keyring.js';
 import { isNamespaceTemplate } from '../keys/key-template.js';
 import { awsKms } from '../keys/providers/aws-kms.js';
 import { gcpKms } from '../keys/providers/gcp-kms.js';
 import { LocalWrappingKey } from '../keys/providers/local.js';
+import { secretBoxKey } from '../keys/providers/secret-box.js';
 import { vaultTransit } from '../keys/providers/vault-transit.js';
-import type { KeysConfig, VaultTransitConfig, WrappingKeyConfig } from './config.js';
+import { parseProxyKeyUri } from '../keys/proxy-key-uri.js';
+import type { WrappingKey } from '../keys/wrapping-key.js';
+import type { KeysConfig, ReadConfig, VaultTransitConfig, WrappingKeyConfig } from './config.js';
 import type { Environment } from './environment.js';
 
 export interface OpenedKeyring {
@@ -20,6 +24,9 @@ export interface OpenedKeyring {
 const CONNECT_MS = 1_000;
 const ANSWER_MS = 2_000;
 
+/** For keys whose names have no place for one. */
+const ANY_NAMESPACE = 'any';
+
 type Sdk = '@aws-sdk/client-kms' | '@google-cloud/kms';
 
 /** Clients of key services by what tells them apart, and how each is closed. */
@@ -29,14 +36,14 @@ type Clients = Map<string, { readonly client: unknown; readonly close: () => unk
 export async function openKeyring(entries: readonly KeysConfig[]): Promise<OpenedKeyring> {
   const clients: Clients = new Map();
   const opened = [];
-  for (const { namespaces, write, reads, passThrough, wrap, unwrap } of entries) {
+  for (const { wrap, unwrap, reads, ...rest } of entries) {
     const others: WrappingKeyOf[] = [];
     for (const key of unwrap) others.push(await openWrappingKey(key, clients));
+    const foreign: ForeignRead[] = [];
+    for (const read of reads) foreign.push(await openRead(read, clients));
     opened.push({
-      namespaces,
-      write,
-      reads,
-      passThrough,
+      ...rest,
+      reads: foreign,
       wrap: await openWrappingKey(wrap, clients),
       unwrap: others,
       sharesKey: [wrap, ...unwrap].some((key) => key.provider === 'local' || !isNamespaceTemplate(key.key)),
@@ -57,12 +64,7 @@ async function openWrappingKey(config: WrappingKeyConfig, clients: Clients): Pro
       return () => key;
     }
     case 'aws-kms': {
-      const region = regionOf(config.key);
-      const open = (): Promise<KMS> => awsClient(region);
-      const client = await shared(clients, `aws ${region ?? ''}`, open, (opened) => {
-        opened.destroy();
-      });
-      return awsKms({ client, key: config.key });
+      return awsKms({ client: await sharedAwsClient(regionOf(config.key), clients), key: config.key });
     }
     case 'gcp-kms': {
       const client = await shared(clients, 'gcp', gcpClient, (opened) => opened.close());
@@ -71,6 +73,38 @@ async function openWrappingKey(config: WrappingKeyConfig, clients: Clients): Pro
     case 'vault-transit':
       return openVaultTransit(config);
   }
+}
+
+/** The keys of temporal-proxy are opened by what their URIs say. */
+async function openRead(read: ReadConfig, clients: Clients): Promise<ForeignRead> {
+  if (read.format !== 'temporal-proxy') return read;
+  const { uris, ...rest } = read;
+  const keys: Record<string, WrappingKey> = {};
+  for (const uri of uris) keys[uri] = await openProxyKey(uri, clients);
+  return { ...rest, keys };
+}
+
+async function openProxyKey(uri: string, clients: Clients): Promise<WrappingKey> {
+  const parsed = parseProxyKeyUri(uri);
+  switch (parsed.scheme) {
+    case 'base64key':
+      return secretBoxKey(uri);
+    case 'awskms': {
+      const { key, region = regionOf(key), context: foreignContext } = parsed;
+      return awsKms({ client: await sharedAwsClient(region, clients), key, foreignContext })(ANY_NAMESPACE);
+    }
+    case 'gcpkms':
+      return (await openWrappingKey({ provider: 'gcp-kms', key: parsed.key }, clients))(ANY_NAMESPACE);
+    case 'azurekeyvault':
+      throw new TypeError('keys in Azure Key Vault open in the library only, not by configuration');
+  }
+}
+
+function sharedAwsClient(region: string | undefined, clients: Clients): Promise<KMS> {
+  const open = (): Promise<KMS> => awsClient(region);
+  return shared(clients, `aws ${region ?? ''}`, open, (client) => {
+    client.destroy();
+  });
 }
 
 /** The token's file is read for each call: whoever renews it needs no signal of ours. */

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isPattern } from '../access/pattern.js';
 import { isRole } from '../access/roles/role-names.js';
+import { isDay } from '../keys/foreign-reads.js';
 import { isNamespacePattern } from '../keys/keyring.js';
 import { trustedAddresses } from '../server/client-address.js';
 import { DEFAULT_LIMITS, LIMIT_BOUNDS, type Limits } from '../server/limits.js';
@@ -79,13 +80,35 @@ const wrappingKey = z.discriminatedUnion(
   },
 );
 
+const until = text.refine(isDay, { error: 'must be a day, such as 2027-06-30' }).optional();
+
+/** One of `reads`; a name alone stands for `{ format: NAME }`. */
+const read = z.preprocess(
+  (written) => (typeof written === 'string' ? { format: written } : written),
+  z.discriminatedUnion(
+    'format',
+    [
+      section({ format: z.literal(['encryption-jwt', 'compression']), until }),
+      section({ format: z.literal(['static-key', 'fernet', 'temporal-proxy']), keys: path, until }),
+    ],
+    {
+      error: (issue) =>
+        'note' in issue
+          ? 'must be one of encryption-jwt, compression, static-key, fernet, temporal-proxy'
+          : 'must be a format, or a mapping with format, keys, until',
+    },
+  ),
+);
+
 /** One entry of `keys`. */
 export const KEYS_ENTRY = {
   namespaces: some(namespacePattern),
   write: oneOf('keyhole/v1', 'encryption-jwt').default('keyhole/v1'),
   wrap: wrappingKey,
   unwrap: list(wrappingKey).default([]),
-  reads: list(oneOf('encryption-jwt')).default([]),
+  reads: list(read).default([]),
+  insecureSharedKeyReads: flag.default(false),
+  compress: section({ aboveBytes: wholeNumber(1, 16 * 2 ** 20) }).optional(),
   passThrough: oneOf('allow', 'refuse').default('allow'),
 } as const satisfies Shape;
 

@@ -85,9 +85,14 @@ export class ForeignReads {
   }
 }
 
+/** Whether `text` is a day such as `2027-06-30`. */
+export function isDay(text: string): boolean {
+  const startMs = DAY.test(text) ? Date.parse(text) : NaN;
+  return !Number.isNaN(startMs) && new Date(startMs).toISOString().startsWith(text);
+}
+
 /** The first moment after a day. */
 function endOf(day: string): number {
-  const startMs = DAY.test(day) ? Date.parse(day) : NaN;
-  if (!Number.isNaN(startMs) && new Date(startMs).toISOString().startsWith(day)) return startMs + DAY_MS;
+  if (isDay(day)) return Date.parse(day) + DAY_MS;
   throw new TypeError(`"${day}" is not a day such as 2027-06-30`);
 }

@@ -81,7 +81,7 @@ describe('a configuration without a mistake', () => {
         write: 'keyhole/v1',
         wrap: { provider: 'aws-kms', key: 'alias/{namespace}' },
         unwrap: [],
-        reads: ['encryption-jwt'],
+        reads: [{ format: 'encryption-jwt' }],
         passThrough: 'allow',
       },
     ]);
@@ -331,7 +331,7 @@ const SHORT: readonly Short[] = [
     keys({ ...KEYS, write: 'rot13', reads: ['fernets'] }),
     {},
     'keys[0].write: must be one of keyhole/v1, encryption-jwt',
-    'keys[0].reads[0]: must be encryption-jwt',
+    'keys[0].reads[0].format: must be one of encryption-jwt, compression, static-key, fernet, temporal-proxy',
   ],
   [
     'a name with "_" under a template',
