@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const DOCUMENTS = ['README.md', 'docs/workers.md', 'docs/key-services.md'];
+const DOCUMENTS = ['README.md', 'docs/workers.md', 'docs/key-services.md', 'docs/formats.md'];
 
 /** A block of TypeScript, padded so that its lines have the numbers they have in the document. */
 interface Block {
