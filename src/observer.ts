@@ -27,6 +27,11 @@ export type KeyholeEvent =
       readonly outcome: 'ok' | KeyholeErrorCode;
       readonly durationMs: number;
     }
+  /**
+   * A wrapping key serves a second namespace, told once: payloads that bind no namespace no longer open under it, in
+   * either, nor are they sealed.
+   */
+  | { readonly type: 'key_shared'; readonly key: string; readonly namespaces: readonly [string, string] }
   /** A data key was looked up in the opening cache. */
   | { readonly type: 'key_cache'; readonly hit: boolean };
 

@@ -1,7 +1,7 @@
 // Finds the key that opens a sealed payload: always one that is configured, never one that only the payload names.
 import { createHash } from 'node:crypto';
 import { KeyholeError } from '../errors.js';
-import type { DataKeys, OpeningKey } from '../keys/data-keys.js';
+import type { DataKeyReference, DataKeys, OpeningKey } from '../keys/data-keys.js';
 import type { Keyring } from '../keys/keyring.js';
 import type { WrappingKey } from '../keys/wrapping-key.js';
 import { KEYHOLE_V1 } from './envelope.js';
@@ -30,22 +30,21 @@ export class OpeningKeys {
    * is bound, and the key serves several), `payload_invalid`, or what the key service says.
    */
   keyOf(mark: SealedMark, data: Uint8Array, namespace: string): OpeningKey | Promise<OpeningKey> {
-    const { keyId, wrappedKey, commitment } = mark;
-    const reference = { namespace, bound: mark.namespace !== null, keyId, wrapped: wrappedKey, commitment };
+    const reference = referenceOf(mark, namespace);
     const { reads } = this.#keyring.forNamespace(namespace);
     switch (mark.format) {
       case KEYHOLE_V1:
       case 'encryption-jwt':
         return this.#dataKeys.opening(reference);
       case 'temporal-proxy': {
-        const by = reads.proxyKey(keyId ?? '') ?? notConfigured(mark, namespace);
-        return this.#dataKeys.opening({ ...reference, keyId: null, by });
+        const by = reads.proxyKey(mark.keyId ?? '') ?? notConfigured(mark, namespace);
+        return this.#dataKeys.opening({ ...reference, by });
       }
       case 'static-key':
       case 'fernet':
-        return this.#onlyHere(
-          this.#fixedKey(mark, data, namespace) ?? notConfigured(mark, namespace),
+        return this.#dataKeys.onlyIn(
           namespace,
+          this.#fixedKey(mark, data, namespace) ?? notConfigured(mark, namespace),
         );
     }
   }
@@ -62,9 +61,9 @@ export class OpeningKeys {
     const { wrap, unwrap, reads } = this.#keyring.forNamespace(namespace);
     switch (mark.format) {
       case KEYHOLE_V1:
-        return holderOf(mark.keyId ?? '', unwrap);
+        return this.#dataKeys.opened(referenceOf(mark, namespace)) ?? holderOf(mark.keyId ?? '', unwrap);
       case 'encryption-jwt':
-        return wrap;
+        return this.#dataKeys.opened(referenceOf(mark, namespace)) ?? wrap;
       case 'temporal-proxy':
         return reads.proxyKey(mark.keyId ?? '');
       case 'static-key':
@@ -82,12 +81,11 @@ export class OpeningKeys {
       ?.all()
       .find(({ sealingKey }) => isSignedBy(sealingKey, data));
   }
+}
 
-  #onlyHere(key: OpeningKey, namespace: string): OpeningKey {
-    this.#keyring.noteUse(key.keyId, namespace);
-    this.#keyring.assertServesOnly(key.keyId, namespace);
-    return key;
-  }
+function referenceOf(mark: SealedMark, namespace: string): DataKeyReference {
+  const { keyId, wrappedKey, commitment } = mark;
+  return { namespace, bound: mark.namespace !== null, keyId, wrapped: wrappedKey, commitment };
 }
 
 function holderOf(keyId: string, keys: readonly WrappingKey[]): WrappingKey | undefined {

@@ -9,6 +9,7 @@ import { TokenVerifier } from '../access/token-verifier.js';
 import { PayloadCipher } from '../codec/payload-cipher.js';
 import { DataKeys } from '../keys/data-keys.js';
 import { KeyCalls } from '../keys/key-calls.js';
+import type { Observer } from '../observer.js';
 import type { CodecServerParts } from '../server/app.js';
 import type { Metrics } from '../server/metrics.js';
 import type { AccessConfig, Config, IssuerConfig } from './config.js';
@@ -44,7 +45,7 @@ export async function assemble(
   previous?: Assembled,
 ): Promise<{ readonly assembled: Assembled } | { readonly problems: readonly Problem[] }> {
   const { logger, metrics, audit } = lasting;
-  const observer = metrics.observer();
+  const observer = observing(metrics, logger);
   const { keyring, close } = await openKeyring(config.keys);
   const problems = await probeKeys(config.keys, { keyring, observer, logger });
   if (problems.length > 0) {
@@ -79,6 +80,20 @@ export async function assemble(
     },
   };
   return { assembled };
+}
+
+/** Every event is counted; what an operator should know of at once is logged too. */
+function observing(metrics: Metrics, logger: Logger): Observer {
+  const count = metrics.observer();
+  return (event) => {
+    count(event);
+    if (event.type !== 'key_shared') return;
+    const { key, namespaces } = event;
+    logger.warn(
+      { key, namespaces },
+      'a wrapping key serves two namespaces: formats that bind none are off under it',
+    );
+  };
 }
 
 function roleSourceOf({ roles, account }: AccessConfig, logger: Logger): StaticRoles | TemporalCloudRoles {

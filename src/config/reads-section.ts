@@ -36,7 +36,7 @@ export async function resolveRead(
       return { config: { format, uris, ...until }, identities: uris, path };
     }
     const keys = parseFixedKeys(content);
-    const identities = new FixedKeys(keys).all().map(({ keyId }) => keyId);
+    const identities = new FixedKeys(keys).all().map(({ identity }) => identity);
     return { config: { format, keys, ...until }, identities, path };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;

@@ -40,7 +40,7 @@ export interface DataKeyReference {
   readonly namespace: string;
   /** Whether the payload is bound to that namespace. */
   readonly bound: boolean;
-  /** The wrapping key's id as recorded, where the format records one. */
+  /** The wrapping key's id as recorded, where the format records one; the service is not told it where `by` is given. */
   readonly keyId: string | null;
   readonly wrapped: Uint8Array;
   readonly commitment: Uint8Array | null;
@@ -50,8 +50,8 @@ export interface DataKeyReference {
 
 /** An opened data key. */
 export interface OpeningKey extends DerivedKey {
-  /** Full id of the wrapping key that unwrapped it. */
-  readonly keyId: string;
+  /** What tells the wrapping key that unwrapped it from others (`WrappingKey.identityOf`). */
+  readonly identity: string;
   /** Its configured name, for records. */
   readonly name: string;
 }
@@ -80,6 +80,8 @@ interface Moment {
 }
 
 interface LiveKey extends SealingKey {
+  /** What tells its wrapping key from others (`WrappingKey.identityOf`). */
+  readonly identity: string;
   readonly made: Moment;
   /** How often keys had been rotated when it was asked for. */
   readonly generation: number;
@@ -144,6 +146,22 @@ export class DataKeys {
     return this.#openingOnce(cacheKey, reference).then((key) => this.#checked(key, reference));
   }
 
+  /** The key of `opening`, if it is at hand; for records, so no event tells of it. */
+  opened(reference: DataKeyReference): OpeningKey | undefined {
+    return this.#cached(cacheKeyOf(reference));
+  }
+
+  /**
+   * A key that is configured itself, not unwrapped, and binds no namespace.
+   *
+   * @throws KeyholeError `format_not_enabled` if it serves another namespace too.
+   */
+  onlyIn(namespace: string, key: OpeningKey): OpeningKey {
+    this.#noteUse(key, namespace);
+    this.#keyring.assertServesOnly(key.identity, namespace);
+    return key;
+  }
+
   /** Drops every live key: the next payload is sealed under a fresh one (for images and snapshots). */
   rotate(): void {
     this.#generation += 1;
@@ -175,7 +193,7 @@ export class DataKeys {
   #take(key: LiveKey, namespace: string, bytes: number): boolean {
     if (bytes > MAX_BYTES)
       throw new KeyholeError('seal_failed', 'a payload is larger than a data key may seal');
-    if (key.commitment === undefined) this.#keyring.assertServesOnly(key.keyId, namespace);
+    if (key.commitment === undefined) this.#keyring.assertServesOnly(key.identity, namespace);
     if (key.generation !== this.#generation) return false;
     if (this.#driftMs(key.made) > MAX_DRIFT_MS || this.#ageMs(key.made) >= this.#maxAgeMs) return false;
     if (key.messages >= MAX_MESSAGES || key.bytes + bytes > MAX_BYTES) return false;
@@ -233,10 +251,12 @@ export class DataKeys {
       refusalKey,
       async (context) => checkGenerated(await wrap.generateDataKey(context), wrap, context.signal),
     );
-    this.#keyring.noteUse(keyId, namespace);
+    const identity = wrap.identityOf?.(keyId) ?? keyId;
+    this.#noteUse({ identity, name: wrap.name }, namespace);
     const derived = deriveAndZero(plaintext, bound, namespace, keyId);
     return {
       ...derived,
+      identity,
       format: write,
       keyId,
       wrapped,
@@ -257,9 +277,15 @@ export class DataKeys {
   }
 
   #checked(key: OpeningKey, reference: DataKeyReference): OpeningKey {
-    if (!reference.bound) this.#keyring.assertServesOnly(key.keyId, reference.namespace);
+    if (!reference.bound) this.#keyring.assertServesOnly(key.identity, reference.namespace);
     assertCommitment(key, reference.commitment, key.name);
     return key;
+  }
+
+  #noteUse({ identity, name }: { identity: string; name: string }, namespace: string): void {
+    const first = this.#keyring.noteUse(identity, namespace);
+    if (first === undefined) return;
+    this.#observer?.({ type: 'key_shared', key: name, namespaces: [first, namespace] });
   }
 
   #openingOnce(cacheKey: string, reference: DataKeyReference): Promise<OpeningKey> {
@@ -282,7 +308,8 @@ export class DataKeys {
 
   /** With the one key that is configured under this id; where only services can tell, with each that may hold it. */
   async #unwrap(cacheKey: string, reference: DataKeyReference): Promise<OpeningKey> {
-    const { namespace, bound, keyId, wrapped, by } = reference;
+    const { namespace, bound, wrapped, by } = reference;
+    const keyId = by === undefined ? reference.keyId : null;
     const candidates =
       by === undefined ? candidatesFor(this.#keyring.forNamespace(namespace).unwrap, keyId) : [by];
     let refusal: KeyholeError | undefined;
@@ -296,11 +323,12 @@ export class DataKeys {
           refusalKey,
           async (context) => checkUnwrapped(await key.unwrap(wrapped, keyId, context), key, context.signal),
         );
-        this.#keyring.noteUse(opened.keyId, namespace);
+        const identity = key.identityOf?.(opened.keyId) ?? opened.keyId;
+        this.#noteUse({ identity, name: key.name }, namespace);
         const derived = deriveAndZero(opened.plaintext, bound, namespace, keyId ?? opened.keyId);
-        return { ...derived, keyId: opened.keyId, name: key.name };
+        return { ...derived, identity, name: key.name };
       } catch (error) {
-        if (!isKeyholeError(error) || error.code !== 'key_wrong') throw error;
+        if (!isKeyholeError(error) || !isAnotherKeys(error, keyId)) throw error;
         refusal = error;
       }
     }
@@ -320,10 +348,17 @@ function candidatesFor(keys: readonly WrappingKey[], keyId: string | null): read
   return named.length > 0 ? named.slice(0, 1) : keys.filter((key) => key.holds(keyId) === 'maybe');
 }
 
+/**
+ * Most services cannot tell another key's data key from a changed one. Where the payload records no id, the next of
+ * the configured keys is then asked.
+ */
+function isAnotherKeys({ code }: KeyholeError, keyId: string | null): boolean {
+  return code === 'key_wrong' || (code === 'key_wrong_context' && keyId === null);
+}
+
 function cacheKeyOf({ namespace, bound, keyId, wrapped, by }: DataKeyReference): string {
   const digest = createHash('sha256').update(wrapped).digest('base64');
-  const key = by === undefined ? (keyId ?? '') : `${by.provider} ${by.name}`;
-  return `${bound ? 'bound' : by === undefined ? 'unbound' : 'by'} ${namespace} ${digest} ${key}`;
+  return `${bound ? 'bound' : by === undefined ? 'unbound' : 'by'} ${namespace} ${digest} ${keyId ?? ''}`;
 }
 
 /** Replaces what is kept under `name`; beyond `most` entries the one that came first goes. */

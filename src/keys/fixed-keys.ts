@@ -52,13 +52,13 @@ export function isPublishedKey(secret: Uint8Array): boolean {
 }
 
 function held({ id, secret }: FixedKey): OpeningKey {
-  const keyId = `fixed:${digest(secret)}`;
+  const identity = `fixed:${digest(secret)}`;
   const isKeyItself = [Buffer.from(id), Buffer.from(id, 'base64')].some((bytes) => bytes.equals(secret));
   return {
     sealingKey: createSecretKey(secret),
     commitment: undefined,
-    keyId,
-    name: isKeyItself ? keyId : id,
+    identity,
+    name: isKeyItself ? identity : id,
   };
 }
 

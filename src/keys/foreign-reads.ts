@@ -79,7 +79,7 @@ export class ForeignReads {
 
   /** What tells the keys that only these reads hold, whatever the namespace. */
   ownKeys(): readonly string[] {
-    const fixed = [...this.#fixed.values()].flatMap((keys) => keys.all().map(({ keyId }) => keyId));
+    const fixed = [...this.#fixed.values()].flatMap((keys) => keys.all().map(({ identity }) => identity));
     const proxy = [...this.#proxy.values()].map(({ provider, name }) => `${provider} ${name}`);
     return fixed.length + proxy.length === 0 ? NO_KEYS : [...fixed, ...proxy];
   }

@@ -103,14 +103,17 @@ export class Keyring {
   }
 
   /**
-   * Records which namespace a wrapping key was used in, by the id its service resolved it to. A key that finds no
+   * Records which namespace a wrapping key was used in, by what its service resolved it to. A key that finds no
    * room in the record counts as shared.
+   *
+   * @returns the namespace that it served alone until now, where this is the second one.
    */
-  noteUse(keyId: string, namespace: string): void {
-    const known = this.#servedBy.get(keyId);
-    if (known === namespace) return;
-    if (known !== undefined) this.#servedBy.set(keyId, SEVERAL);
-    else if (this.#servedBy.size < MAX_RESOLVED) this.#servedBy.set(keyId, namespace);
+  noteUse(identity: string, namespace: string): string | undefined {
+    const known = this.#servedBy.get(identity);
+    if (known === namespace || known === SEVERAL) return undefined;
+    if (known !== undefined) this.#servedBy.set(identity, SEVERAL);
+    else if (this.#servedBy.size < MAX_RESOLVED) this.#servedBy.set(identity, namespace);
+    return known;
   }
 
   /**
@@ -119,8 +122,8 @@ export class Keyring {
    *
    * @throws KeyholeError `format_not_enabled`
    */
-  assertServesOnly(keyId: string, namespace: string): void {
-    if (this.#servedBy.get(keyId) === namespace) return;
+  assertServesOnly(identity: string, namespace: string): void {
+    if (this.#servedBy.get(identity) === namespace) return;
     if (this.forNamespace(namespace).insecureSharedKeyReads) return;
     throw new KeyholeError(
       'format_not_enabled',

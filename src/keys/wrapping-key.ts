@@ -50,6 +50,11 @@ export interface WrappingKey {
    * exactly that id, `maybe` if only the service can tell (an alias), else `no`.
    */
   holds(keyId: string): 'yes' | 'maybe' | 'no';
+  /**
+   * What all ids have in common under which one wrapped data key may be unwrapped: a key's name without its version, a
+   * multi-Region key's id without its Region. By it a key that serves two namespaces is found. Default is the id itself.
+   */
+  identityOf?(keyId: string): string;
   /** Makes a fresh data key of 32 bytes. */
   generateDataKey(context: KeyContext): Promise<GeneratedDataKey>;
   /**

@@ -100,6 +100,9 @@ function payloadObserver(meter: Meter, payloads: PayloadTally): Observer {
     description: 'duration of a call to a key service',
     advice: { explicitBucketBoundaries: SECONDS },
   });
+  const shared = meter.createCounter('keyhole_keys_shared', {
+    description: 'wrapping keys that were seen to serve two namespaces',
+  });
   const cache = new Tally(meter, 'keyhole_key_cache', 'data keys looked up for opening', ['hit'] as const);
   return (event) => {
     switch (event.type) {
@@ -119,6 +122,9 @@ function payloadObserver(meter: Meter, payloads: PayloadTally): Observer {
         return;
       case 'key_cache':
         cache.add(1, event.hit ? 'true' : 'false');
+        return;
+      case 'key_shared':
+        shared.add(1);
         return;
       case 'opened_foreign':
         return;

@@ -68,6 +68,10 @@ class AwsKmsWrappingKey implements WrappingKey {
     return keyId.endsWith(`:key/${this.name}`) ? 'yes' : 'no';
   }
 
+  identityOf(keyId: string): string {
+    return isMultiRegion(keyId) ? withoutRegion(keyId) : keyId;
+  }
+
   async generateDataKey({ namespace, signal }: KeyContext): Promise<GeneratedDataKey> {
     const input = { KeyId: this.name, KeySpec: 'AES_256' as const, ...this.#encryptionContext(namespace) };
     const { KeyId, Plaintext, CiphertextBlob } = await this.#asked(
@@ -129,9 +133,15 @@ function isKeyArn(keyId: string | undefined): keyId is string {
 
 /** The same key, or its replica in another Region (multi-Region keys: the id begins with `mrk-`). */
 function sameKey(a: string, b: string): boolean {
-  if (a === b) return true;
-  const withoutRegion = (arn: string): string => arn.split(':').toSpliced(3, 1).join(':');
-  return a.includes(':key/mrk-') && withoutRegion(a) === withoutRegion(b);
+  return a === b || (isMultiRegion(a) && withoutRegion(a) === withoutRegion(b));
+}
+
+function isMultiRegion(arn: string): boolean {
+  return arn.includes(':key/mrk-');
+}
+
+function withoutRegion(arn: string): string {
+  return arn.split(':').toSpliced(3, 1).join(':');
 }
 
 /** AWS KMS API reference, errors of Decrypt and GenerateDataKey, and the common errors. */

@@ -124,6 +124,10 @@ class AzureWrappingKey implements WrappingKey {
     return this.#versionIn(keyId) === undefined ? 'no' : 'yes';
   }
 
+  identityOf(): string {
+    return `${this.#parts.vaultUrl}/keys/${this.#parts.keyName}`;
+  }
+
   async generateDataKey({ signal }: KeyContext): Promise<GeneratedDataKey> {
     const version = await this.#currentVersion(signal);
     const plaintext = randomBytes(DATA_KEY_BYTES);

@@ -98,6 +98,10 @@ class GcpKmsWrappingKey implements WrappingKey {
     return keyId.startsWith(versions) && VERSION.test(keyId.slice(versions.length)) ? 'yes' : 'no';
   }
 
+  identityOf(): string {
+    return this.name;
+  }
+
   async generateDataKey({ namespace, signal }: KeyContext): Promise<GeneratedDataKey> {
     const plaintext = randomBytes(DATA_KEY_BYTES);
     const request = {

@@ -81,6 +81,10 @@ class VaultTransitWrappingKey implements WrappingKey {
     return this.#versionOf(keyId) === undefined ? 'no' : 'yes';
   }
 
+  identityOf(): string {
+    return this.name;
+  }
+
   async generateDataKey({ namespace, signal }: KeyContext): Promise<GeneratedDataKey> {
     const plaintext = randomBytes(DATA_KEY_BYTES);
     const body = { plaintext: plaintext.toString('base64'), ...boundTo(namespace) };
