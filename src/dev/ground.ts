@@ -12,7 +12,7 @@ import type { Running } from './running.js';
 import { publicClient } from './script-sign-in.js';
 import { nameOf, type StoryOptions } from './story.js';
 import type { TemporalPart } from './temporal-part.js';
-import { fetchTrusting } from './trusting-fetch.js';
+import { fetchTrusting } from '../access/trusting-fetch.js';
 import { startUiProxy, uiRedirectUri } from './ui-proxy.js';
 
 const CLIENT_ID = 'temporal-web-ui';

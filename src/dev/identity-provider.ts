@@ -11,7 +11,7 @@ import { identityMemory } from './identity-memory.js';
 import { interactionPath, serveSignInPage } from './identity-pages.js';
 import { listenOnLoopback } from './loopback.js';
 import { isForThisMachine } from './own-page.js';
-import { html, pageHeaders, pageOf } from './page.js';
+import { html, pageHeaders, pageOf } from '../server/page.js';
 import { subjectOf, type Person } from './people.js';
 import { accessTokenOf, SCRIPT_CLIENT } from './script-sign-in.js';
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BrowserSession, BrowserSessions } from './browser-sessions.js';
 import type { CodeFlow } from './code-flow.js';
 import { isFromOwnPage } from './own-page.js';
-import { html, sendPage, type Html } from './page.js';
+import { html, sendPage, type Html } from '../server/page.js';
 import { NAMESPACES, PEOPLE, sightOf } from './people.js';
 
 export const HOME_PATH = '/_keyhole';

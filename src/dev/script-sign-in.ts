@@ -1,7 +1,7 @@
 // Signs a person in without a browser: the same redirects, form and code exchange that a browser goes through.
 import type { ClientMetadata } from 'oidc-provider';
 import { CodeFlow, type ProviderEndpoints } from './code-flow.js';
-import { fetchTrusting, type TrustingFetch } from './trusting-fetch.js';
+import { fetchTrusting, type TrustingFetch } from '../access/trusting-fetch.js';
 
 const CLIENT_ID = 'keyhole-script';
 const REDIRECT_URI = 'http://127.0.0.1/signed-in';

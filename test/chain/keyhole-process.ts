@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { vi } from 'vitest';
-import { fetchTrusting } from '../../src/dev/trusting-fetch.js';
+import { fetchTrusting } from '../../src/access/trusting-fetch.js';
 import { spawnPart, type Stoppable } from '../parts/spawn-part.js';
 import { keepStream } from '../streams.js';
 

@@ -1,4 +1,4 @@
-// The look of the few pages that dev mode serves itself: plain HTML, no scripts, a strict content security policy.
+// The look of the few pages that are served here: plain HTML, no scripts, a strict content security policy.
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 
