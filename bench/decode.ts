@@ -1,5 +1,6 @@
 // `/decode` with token, role check and record, against a bare echo of the same bytes: CPU-seconds for 1000 requests.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request, type IncomingMessage } from 'node:http';
@@ -104,7 +105,7 @@ async function bodyOf(codec: EncryptionCodec, count: number, bytes: number): Pro
 export async function benchDecode(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'keyhole-bench-'));
   const issuer = await startIssuer();
-  const secret = Buffer.alloc(32, 7);
+  const secret = randomBytes(32);
   writeFileSync(join(directory, 'ca.pem'), issuer.ca);
   writeFileSync(
     join(directory, 'keys.yaml'),
