@@ -1,5 +1,9 @@
 // The library: seals and opens payloads in workers and clients.
-export { EncryptionCodec, type EncryptionCodecOptions } from './codec/encryption-codec.js';
+export {
+  EncryptionCodec,
+  type EncryptionCodecOptions,
+  type EncryptionKeys,
+} from './codec/encryption-codec.js';
 export { KeyholePlugin, type KeyholePluginOptions } from './codec/plugin.js';
 export { isKeyholeError, KeyholeError, type KeyholeErrorCode } from './errors.js';
 export { parseFixedKeys, type FixedKey } from './keys/fixed-keys.js';

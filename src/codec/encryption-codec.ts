@@ -1,6 +1,6 @@
 // Temporal's PayloadCodec: what a worker or client sends is sealed, what it receives is opened.
 import type { Payload, PayloadCodec } from '@temporalio/common';
-import { KeyholeError } from '../errors.js';
+import { isKeyholeError, KeyholeError } from '../errors.js';
 import { DataKeys } from '../keys/data-keys.js';
 import type { ForeignRead } from '../keys/foreign-reads.js';
 import { KeyCalls } from '../keys/key-calls.js';
@@ -14,16 +14,13 @@ import {
 import { isNamespace } from '../keys/namespace.js';
 import type { WrappingKey } from '../keys/wrapping-key.js';
 import type { Observer } from '../observer.js';
-import { readMark, type SealedMark } from './marks.js';
+import { readMark, type Mark, type SealedMark } from './marks.js';
 import { PayloadCipher } from './payload-cipher.js';
 
-export interface EncryptionCodecOptions {
+/** Which keys seal and open, and in which formats. */
+export interface EncryptionKeys {
   /** A wrapping key, what makes one for a namespace (`awsKms({…})`), or a `Keyring` with entries of its own. */
   readonly keys: WrappingKey | WrappingKeyOf | Keyring;
-  /** The namespace where the SDK does not say it (a client's data converter outside of a workflow). */
-  readonly namespace?: string;
-  /** Other namespaces whose payloads open here as well, exact names. Default is none. */
-  readonly alsoOpens?: readonly string[];
   /** What is written. Default is `keyhole/v1`. Not with a `Keyring`, which says it itself. */
   readonly write?: WriteFormat;
   /** Foreign formats that open. Default is none. Not with a `Keyring`. */
@@ -32,6 +29,13 @@ export interface EncryptionCodecOptions {
   readonly compress?: Compress;
   /** What happens to payloads that were never sealed. Default is `allow`. Not with a `Keyring`. */
   readonly passThrough?: 'allow' | 'refuse';
+}
+
+export interface EncryptionCodecOptions extends EncryptionKeys {
+  /** The namespace where the SDK does not say it (a client's data converter outside of a workflow). */
+  readonly namespace?: string;
+  /** Other namespaces whose payloads open here as well, exact names. Default is none. */
+  readonly alsoOpens?: readonly string[];
   /** How long one data key seals payloads, in milliseconds. Default is 15 minutes, at most 24 hours. */
   readonly dataKeyMaxAgeMs?: number;
   /** How long an opened data key is kept, in milliseconds. Default is 5 minutes. */
@@ -52,11 +56,12 @@ interface NamespaceContext {
  * open is an error too, never an empty value. Both reject with a plain `KeyholeError`, so the SDK retries the task.
  */
 export class EncryptionCodec implements PayloadCodec {
-  readonly #namespace: string | undefined;
+  readonly #options: EncryptionCodecOptions;
   readonly #alsoOpens: ReadonlySet<string>;
-  readonly #cipher: PayloadCipher;
-  readonly #dataKeys: DataKeys;
+  readonly #calls: KeyCalls;
   readonly #observer: Observer | undefined;
+  #dataKeys: DataKeys;
+  #cipher: PayloadCipher;
 
   /** @throws TypeError for options that cannot be right. */
   constructor(options: EncryptionCodecOptions) {
@@ -64,31 +69,50 @@ export class EncryptionCodec implements PayloadCodec {
     for (const name of namespace === undefined ? alsoOpens : [namespace, ...alsoOpens]) {
       if (!isNamespace(name)) throw new TypeError(`"${name}" is not a namespace`);
     }
-    const keyring = keyringOf(options);
-    const reporting = observer === undefined ? {} : { observer };
-    this.#namespace = namespace;
+    this.#options = options;
     this.#alsoOpens = new Set(alsoOpens);
     this.#observer = observer;
-    this.#dataKeys = new DataKeys({
+    this.#calls = new KeyCalls(observer === undefined ? {} : { observer });
+    [this.#dataKeys, this.#cipher] = this.#partsFor(options);
+  }
+
+  /**
+   * From the next payload on, other wrapping keys: what is under way ends with those before. A key that no longer
+   * wraps must stay among those that unwrap while there are payloads under it.
+   *
+   * @throws TypeError for keys that cannot be right; then nothing has changed.
+   */
+  reload(keys: EncryptionKeys): void {
+    [this.#dataKeys, this.#cipher] = this.#partsFor(keys);
+    this.#calls.clear();
+  }
+
+  #partsFor(keys: EncryptionKeys): [DataKeys, PayloadCipher] {
+    const { observer, dataKeyMaxAgeMs, openedKeyTtlMs } = this.#options;
+    const keyring = keyringOf(keys, this.#options);
+    const reporting = observer === undefined ? {} : { observer };
+    const dataKeys = new DataKeys({
       keyring,
-      calls: new KeyCalls(reporting),
+      calls: this.#calls,
       ...reporting,
-      ...(options.dataKeyMaxAgeMs === undefined ? {} : { maxAgeMs: options.dataKeyMaxAgeMs }),
-      ...(options.openedKeyTtlMs === undefined ? {} : { cacheTtlMs: options.openedKeyTtlMs }),
+      ...(dataKeyMaxAgeMs === undefined ? {} : { maxAgeMs: dataKeyMaxAgeMs }),
+      ...(openedKeyTtlMs === undefined ? {} : { cacheTtlMs: openedKeyTtlMs }),
     });
-    this.#cipher = new PayloadCipher({ keyring, dataKeys: this.#dataKeys, ...reporting });
+    return [dataKeys, new PayloadCipher({ keyring, dataKeys, ...reporting })];
   }
 
   async encode(payloads: Payload[], context?: NamespaceContext): Promise<Payload[]> {
     if (payloads.length === 0) return [];
     const namespace = this.#namespaceOf(context);
-    return Promise.all(payloads.map(async (payload) => this.#seal(payload, namespace)));
+    const cipher = this.#cipher;
+    return Promise.all(payloads.map(async (payload) => seal(cipher, payload, namespace)));
   }
 
   async decode(payloads: Payload[], context?: NamespaceContext): Promise<Payload[]> {
     if (payloads.length === 0) return [];
     const namespace = this.#namespaceOf(context);
-    return Promise.all(payloads.map(async (payload) => this.#open(payload, namespace)));
+    const cipher = this.#cipher;
+    return Promise.all(payloads.map(async (payload) => this.#open(cipher, payload, namespace)));
   }
 
   /** From the next payload on, fresh data keys seal (call it after a machine was cloned or restored). */
@@ -96,25 +120,31 @@ export class EncryptionCodec implements PayloadCodec {
     this.#dataKeys.rotate();
   }
 
-  #seal(payload: Payload, namespace: string): Payload | Promise<Payload> {
-    if (this.#cipher.isOwn(payload, namespace)) return payload;
-    return this.#cipher.seal(payload, namespace);
+  #open(cipher: PayloadCipher, payload: Payload, namespace: string): Payload | Promise<Payload> {
+    const unpacked = cipher.unpacked(payload, namespace);
+    if (unpacked instanceof Promise)
+      return unpacked.then((inner) => this.#openLayer(cipher, inner, namespace));
+    return this.#openLayer(cipher, unpacked, namespace);
   }
 
-  #open(payload: Payload, namespace: string): Payload | Promise<Payload> {
-    const unpacked = this.#cipher.unpacked(payload, namespace);
-    if (unpacked instanceof Promise) return unpacked.then((inner) => this.#openLayer(inner, namespace));
-    return this.#openLayer(unpacked, namespace);
-  }
-
-  #openLayer(payload: Payload, namespace: string): Payload | Promise<Payload> {
-    const mark = readMark(payload);
-    if (mark.kind === 'sealed') return this.#cipher.open(payload, mark, this.#opensUnder(mark, namespace));
-    if (mark.kind === 'none' && this.#cipher.passThrough(namespace) === 'refuse') {
-      throw new KeyholeError('plaintext_refused', `a payload of namespace ${namespace} is not sealed`);
-    }
+  #openLayer(cipher: PayloadCipher, payload: Payload, namespace: string): Payload | Promise<Payload> {
+    const mark = this.#judge(cipher, payload, namespace);
+    if (mark.kind === 'sealed') return cipher.open(payload, mark, this.#opensUnder(mark, namespace));
     this.#observer?.({ type: 'passed', namespace });
     return payload;
+  }
+
+  /** The mark of a payload that may be opened or passed. */
+  #judge(cipher: PayloadCipher, payload: Payload, namespace: string): Mark {
+    try {
+      const mark = readMark(payload);
+      if (mark.kind !== 'none' || cipher.passThrough(namespace) === 'allow') return mark;
+      throw new KeyholeError('plaintext_refused', `a payload of namespace ${namespace} is not sealed`);
+    } catch (error) {
+      const code = isKeyholeError(error) ? error.code : 'not_opened';
+      this.#observer?.({ type: 'failed', namespace, during: 'open', code });
+      throw error;
+    }
   }
 
   /** Our own namespace, or the payload's where `alsoOpens` names it. */
@@ -125,7 +155,7 @@ export class EncryptionCodec implements PayloadCodec {
   }
 
   #namespaceOf(context: NamespaceContext | undefined): string {
-    const namespace = context?.namespace ?? this.#namespace;
+    const namespace = context?.namespace ?? this.#options.namespace;
     if (namespace !== undefined) return namespace;
     throw new KeyholeError(
       'namespace_missing',
@@ -134,8 +164,14 @@ export class EncryptionCodec implements PayloadCodec {
   }
 }
 
-function keyringOf(options: EncryptionCodecOptions): Keyring {
-  const { keys, namespace, alsoOpens = [], write, reads, compress, passThrough } = options;
+function seal(cipher: PayloadCipher, payload: Payload, namespace: string): Payload | Promise<Payload> {
+  return cipher.isOwn(payload, namespace) ? payload : cipher.seal(payload, namespace);
+}
+
+function keyringOf(
+  { keys, write, reads, compress, passThrough }: EncryptionKeys,
+  { namespace, alsoOpens = [] }: EncryptionCodecOptions,
+): Keyring {
   if (keys instanceof Keyring) {
     if ([write, reads, compress, passThrough].every((option) => option === undefined)) return keys;
     throw new TypeError(

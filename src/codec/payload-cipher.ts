@@ -68,15 +68,9 @@ export class PayloadCipher {
   }
 
   #sealUnder(key: SealingKey, plaintext: Uint8Array, namespace: string): Payload {
-    const bytes = plaintext.length;
-    this.#observer?.({ type: 'sealed', namespace, format: key.format, bytes });
-    if (key.commitment === undefined)
-      return writeEncryptionJwt(key.wrapped, seal(key.sealingKey, plaintext, undefined));
-    const { keyId, wrapped, commitment } = key;
-    return writeEnvelope(
-      { keyId, namespace, wrapped, commitment },
-      seal(key.sealingKey, plaintext, KEYHOLE_V1_AAD),
-    );
+    const sealed = sealedUnder(key, plaintext, namespace);
+    this.#observer?.({ type: 'sealed', namespace, format: key.format, bytes: plaintext.length });
+    return sealed;
   }
 
   /**
@@ -198,4 +192,13 @@ export class PayloadCipher {
       return fail(error);
     }
   }
+}
+
+function sealedUnder(key: SealingKey, plaintext: Uint8Array, namespace: string): Payload {
+  const { sealingKey, keyId, wrapped, commitment } = key;
+  if (commitment === undefined) return writeEncryptionJwt(wrapped, seal(sealingKey, plaintext, undefined));
+  return writeEnvelope(
+    { keyId, namespace, wrapped, commitment },
+    seal(sealingKey, plaintext, KEYHOLE_V1_AAD),
+  );
 }

@@ -175,6 +175,28 @@ describe('opening', () => {
     await expect(strict.decode([plain])).rejects.toMatchObject({ code: 'plaintext_refused' });
   });
 
+  test('reports every payload that does not open, before and after its key is looked for', async () => {
+    const events: KeyholeEvent[] = [];
+    const strict = new EncryptionCodec({
+      keys: key,
+      namespace: NAMESPACE,
+      passThrough: 'refuse',
+      observer: (event) => events.push(event),
+    });
+    const payload = await sealed();
+    const bad = [
+      plain,
+      changed(payload, 'encryption-format', Buffer.from('keyhole/v2')),
+      changed(payload, 'encryption-key-id', Buffer.from('stranger')),
+    ];
+    for (const each of bad) await expect(strict.decode([each])).rejects.toThrow();
+    expect(events.flatMap((event) => (event.type === 'failed' ? [event.code] : []))).toEqual([
+      'plaintext_refused',
+      'format_not_enabled',
+      'key_not_configured',
+    ]);
+  });
+
   test('opens one layer, not two', async () => {
     const outer = new EncryptionCodec({ keys: new FakeWrappingKey('outer'), namespace: NAMESPACE });
     const inner = await sealed();
