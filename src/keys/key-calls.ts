@@ -1,6 +1,7 @@
-// The one place around every call to a key service: deadline, limits, retries, memory of refusals.
+// The one place around every call to a key service: deadline, limits, retries, pauses, memory of refusals.
 import { isKeyholeError, isPassing, KeyholeError } from '../errors.js';
 import type { Observer } from '../observer.js';
+import { Breaker } from './breaker.js';
 import type { KeyContext, WrappingKey } from './wrapping-key.js';
 
 export interface KeyCallsOptions {
@@ -30,6 +31,7 @@ export class KeyCalls {
   readonly #refusalMs: number;
   readonly #observer: Observer | undefined;
   readonly #now: () => number;
+  readonly #breaker: Breaker;
   readonly #waiting: (() => void)[] = [];
   readonly #refusals = new Map<string, { readonly error: KeyholeError; readonly untilMs: number }>();
   #inFlight = 0;
@@ -43,6 +45,7 @@ export class KeyCalls {
     this.#refusalMs = options.refusalMs ?? 10_000;
     this.#observer = options.observer;
     this.#now = options.now ?? (() => performance.now());
+    this.#breaker = new Breaker(this.#now);
     this.#tokens = this.#rate * 5;
     this.#refilledMs = this.#now();
   }
@@ -72,9 +75,10 @@ export class KeyCalls {
     }
   }
 
-  /** Forgets refusals (SIGHUP). */
+  /** Forgets refusals and failures (SIGHUP). */
   clear(): void {
     this.#refusals.clear();
+    this.#breaker.clear();
   }
 
   /**
@@ -121,7 +125,8 @@ export class KeyCalls {
           Math.random() * FIRST_BACKOFF_MS * 4 ** (tries - 1),
         );
         const retry = isPassing(error.code) && error.code !== 'key_answer_invalid' && tries < MAX_TRIES;
-        if (!retry || backoffMs > MAX_BACKOFF_MS || signal.aborted) throw error;
+        const isPaused = this.#breaker.pauseMs(nameOf(key)) > 0;
+        if (!retry || isPaused || backoffMs > MAX_BACKOFF_MS || signal.aborted) throw error;
         await pause(backoffMs, signal);
       }
     }
@@ -133,8 +138,18 @@ export class KeyCalls {
     operation: () => Promise<T>,
     signal: AbortSignal,
   ): Promise<T> {
+    if (this.#breaker.pauseMs(nameOf(key)) > 0) throw this.#paused(key);
     this.#takeToken(key);
     await this.#enter(signal);
+    try {
+      if (!this.#breaker.admits(nameOf(key))) throw this.#paused(key);
+      return await this.#reported(kind, key, operation);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #reported<T>(kind: 'generate' | 'unwrap', key: WrappingKey, operation: () => Promise<T>): Promise<T> {
     const startedMs = this.#now();
     let outcome: 'ok' | KeyholeError['code'] = 'ok';
     try {
@@ -142,9 +157,10 @@ export class KeyCalls {
     } catch (thrown) {
       const error = asKeyholeError(thrown, key);
       outcome = error.code;
+      if (isOutage(error)) this.#breaker.failed(nameOf(key), tooLong(error.retryAfterMs));
       throw error;
     } finally {
-      this.#leave();
+      if (outcome === 'ok' || !isPassing(outcome)) this.#breaker.answered(nameOf(key));
       const durationMs = this.#now() - startedMs;
       this.#observer?.({
         type: 'key_call',
@@ -155,6 +171,12 @@ export class KeyCalls {
         durationMs,
       });
     }
+  }
+
+  #paused(key: WrappingKey): KeyholeError {
+    const retryAfterMs = this.#breaker.pauseMs(nameOf(key));
+    const message = `the key service failed a moment ago; not called for ${key.provider} key ${key.name}`;
+    return new KeyholeError('key_unavailable', message, { retryAfterMs });
   }
 
   /** The account's quota is shared with the workers, so calls beyond the rate are refused here, not sent. */
@@ -190,6 +212,20 @@ export class KeyCalls {
     if (this.#refusals.size >= MAX_REFUSALS && oldest !== undefined) this.#refusals.delete(oldest);
     this.#refusals.set(refusalKey, { error, untilMs: this.#now() + this.#refusalMs });
   }
+}
+
+/** Not what a single payload can bring about: a data key of the wrong length says nothing of the service. */
+function isOutage({ code }: KeyholeError): boolean {
+  return code === 'key_unavailable' || code === 'key_throttled';
+}
+
+/** What is longer than the wait before a further try. */
+function tooLong(retryAfterMs = 0): number {
+  return retryAfterMs > MAX_BACKOFF_MS ? retryAfterMs : 0;
+}
+
+function nameOf({ provider, name }: WrappingKey): string {
+  return `${provider} ${name}`;
 }
 
 function asKeyholeError(thrown: unknown, key: WrappingKey): KeyholeError {

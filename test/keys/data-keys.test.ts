@@ -132,7 +132,7 @@ describe('the live key of a namespace', () => {
   test('whose successor cannot be made asks for it every five seconds, not with every payload', async () => {
     await dataKeys.live(NAMESPACE, 1);
     clock.pass(8 * MINUTE_MS);
-    key.failure = new KeyholeError('key_throttled', 'an outage', { retryAfterMs: 30_000 });
+    key.failure = new KeyholeError('key_answer_invalid', 'garbage');
     const sealMany = async (): Promise<void> => {
       for (let payload = 0; payload < 100; payload++) {
         await dataKeys.live(NAMESPACE, 1);

@@ -117,3 +117,63 @@ describe('a key-service call', () => {
     ]);
   });
 });
+
+describe('a wrapping key whose service fails', () => {
+  let nowMs = 0;
+  const calls = (): KeyCalls => new KeyCalls({ now: () => nowMs });
+
+  test('is asked three times, then once after each pause, however many requests there are', async () => {
+    const [service, down] = [calls(), counting(unavailable)];
+    const ask = async (): Promise<void> => {
+      await expect(run(service, down.operation)).rejects.toMatchObject({ code: 'key_unavailable' });
+    };
+    await ask();
+    const counts = [down.count()];
+    for (const passesMs of [0, 1_000, 1_999, 1, 3_999, 1, 3_999, 1]) {
+      nowMs += passesMs;
+      for (let request = 0; request < 100; request++) await ask();
+      counts.push(down.count());
+    }
+    expect(counts).toEqual([3, 3, 4, 4, 5, 5, 6, 6, 7]);
+  });
+
+  test('is asked by one alone after a pause; the others go on once it has answered', async () => {
+    const [service, flaky] = [calls(), counting(unavailable, unavailable, unavailable, 'answer')];
+    await expect(run(service, flaky.operation)).rejects.toThrow('down');
+    nowMs += 1_000;
+    const [first, second] = await Promise.allSettled([
+      run(service, flaky.operation),
+      run(service, flaky.operation),
+    ]);
+    expect(first).toMatchObject({ value: 'answer' });
+    expect(second).toMatchObject({ reason: { code: 'key_unavailable', retryAfterMs: 1_000 } });
+    expect(await run(service, flaky.operation)).toBe('answer');
+  });
+
+  test('is left alone for as long as it asks for', async () => {
+    const slowDown = new KeyholeError('key_throttled', 'slow down', { retryAfterMs: 30_000 });
+    const [service, throttled] = [calls(), counting(slowDown, 'answer')];
+    await expect(run(service, throttled.operation)).rejects.toBe(slowDown);
+    nowMs += 29_000;
+    await expect(run(service, throttled.operation)).rejects.toMatchObject({ retryAfterMs: 1_000 });
+    nowMs += 1_000;
+    expect(await run(service, throttled.operation)).toBe('answer');
+  });
+
+  test('keeps no other key from being asked', async () => {
+    const service = calls();
+    await expect(run(service, counting(unavailable).operation)).rejects.toThrow('down');
+    const other = new FakeWrappingKey('other');
+    expect(await service.run('unwrap', other, null, 'r', () => Promise.resolve('answer'))).toBe('answer');
+  });
+
+  test('that refuses, or answers what cannot be right, is not left alone: one payload can bring that about', async () => {
+    const service = calls();
+    for (const code of ['key_wrong_context', 'key_answer_invalid'] as const) {
+      const refusing = counting(new KeyholeError(code, 'no'));
+      for (let request = 0; request < 5; request++)
+        await expect(run(service, refusing.operation, `${code} ${request}`)).rejects.toMatchObject({ code });
+      expect(refusing.count()).toBe(5);
+    }
+  });
+});

@@ -111,10 +111,10 @@ describeWithParts(['temporal'], 'a worker whose key service', () => {
     await handle.signal(workflows.tell, 'go');
     const result = await site.withWorker(() => handle.result(), { activities });
     expect(result).toBe(`${text} go`);
-    expect(attempts).toBe(2);
+    expect(attempts).toBeGreaterThan(1);
     const history = await rawHistory(site, handle);
     expect(history.bytes.includes(text)).toBe(false);
-    expect(await messages(site, handle)).toContain('the key service failed for local key key');
+    expect(await messages(site, handle)).toContainEqual(expect.stringMatching(/^the key service failed/));
     await site.close();
   });
 
@@ -134,7 +134,7 @@ describeWithParts(['temporal'], 'a worker whose key service', () => {
     const handle = await site.client.workflow.start(workflows.failByActivity, options);
     const failed = site.withWorker(() => handle.result(), { activities });
     await expect(failed).rejects.toMatchObject({ cause: { cause: { message: text } } });
-    expect(attempts).toBe(2);
+    expect(attempts).toBeGreaterThan(1);
     const history = await rawHistory(site, handle);
     expect(history.bytes.includes(text)).toBe(false);
     await site.close();
