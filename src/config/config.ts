@@ -42,6 +42,7 @@ export type ReadConfig =
 export type WrappingKeyConfig =
   | { readonly provider: 'aws-kms'; readonly key: string }
   | { readonly provider: 'gcp-kms'; readonly key: string }
+  | { readonly provider: 'azure-key-vault'; readonly key: string }
   | VaultTransitConfig
   | { readonly provider: 'local'; readonly keys: readonly LocalKey[] };
 

@@ -4,16 +4,18 @@ import { realpath } from 'node:fs/promises';
 import { isKeyholeError } from '../errors.js';
 import { isNamespaceTemplate } from '../keys/key-template.js';
 import { areRivals, type WrappingKeyOf } from '../keys/keyring.js';
-import { gcpKms, type GcpKmsClient } from '../keys/providers/gcp-kms.js';
+import { azureKeyVault } from '../keys/providers/azure-key-vault.js';
+import { gcpKms } from '../keys/providers/gcp-kms.js';
 import type { KeysConfig, WrappingKeyConfig } from './config.js';
 import { readLocalKeyFile } from './local-key-file.js';
-import { awsProblem, openVaultTransit, sdkProblem } from './open-wrapping-key.js';
+import { awsProblem, AZURE_SDKS, openVaultTransit, sdkProblem } from './open-wrapping-key.js';
 import { fileIn, type Place } from './place.js';
 import { pathTo } from './problems.js';
 import { readShape, type ReadShape } from './read-shape.js';
 import { resolveRead, type ResolvedRead } from './reads-section.js';
 import { KEYS_ENTRY, SEED_KEYS } from './schema.js';
 import { readTextFile } from './text-file.js';
+import { UNASKED_AZURE, UNASKED_GCP } from './unasked-clients.js';
 
 type Entry = ReadShape<typeof KEYS_ENTRY>;
 type Written = NonNullable<Entry['wrap']>;
@@ -101,6 +103,7 @@ async function resolveKey(
     return { config: { provider, key }, identities: template ? undefined : [`aws-kms ${key}`], path };
   }
   if (written.provider === 'gcp-kms') return resolveGcpKey(written, path, namespaces, place);
+  if (written.provider === 'azure-key-vault') return resolveAzureKey(written, path, namespaces, place);
   if (written.provider === 'vault-transit') return await resolveTransitKey(written, path, namespaces, place);
   const file = fileIn(place, written.file);
   const keys = await readLocalKeyFile(file, `${path}.file`, place);
@@ -116,12 +119,27 @@ function resolveGcpKey(
   namespaces: readonly string[],
   { env, problems }: Place,
 ): Resolved {
-  const sentence = providerProblem(() => gcpKms({ client: UNASKED, key }), namespaces);
+  const sentence = providerProblem(() => gcpKms({ client: UNASKED_GCP, key }), namespaces);
   const missing = sentence ?? sdkProblem('@google-cloud/kms');
   if (missing !== undefined) problems.add(`${path}.key`, missing);
   if ((env['GOOGLE_SDK_NODE_LOGGING'] ?? '') !== '')
     problems.add('GOOGLE_SDK_NODE_LOGGING', 'must not be set: the SDK of gcp-kms would log data keys');
   return { config: { provider, key }, identities: ownOf(key, `gcp-kms ${key}`), path };
+}
+
+function resolveAzureKey(
+  { provider, key }: Extract<Written, { provider: 'azure-key-vault' }>,
+  path: string,
+  namespaces: readonly string[],
+  { problems, warnings }: Place,
+): Resolved {
+  const sentence = providerProblem(() => azureKeyVault({ key, ...UNASKED_AZURE }), namespaces);
+  const missing = sentence ?? AZURE_SDKS.map(sdkProblem).find((problem) => problem !== undefined);
+  if (missing !== undefined) problems.add(`${path}.key`, missing);
+  warnings.push(
+    `${path}: with azure-key-vault whoever has the public key can seal: what opens is secret, its origin is not proven`,
+  );
+  return { config: { provider, key }, identities: ownOf(key, `azure-key-vault ${key}`), path };
 }
 
 async function resolveTransitKey(
@@ -153,17 +171,6 @@ function providerProblem(make: () => WrappingKeyOf, namespaces: readonly string[
     if (error instanceof TypeError || isKeyholeError(error)) return error.message;
     throw error;
   }
-}
-
-/** Stands where a client would: options are checked without one. */
-const UNASKED: GcpKmsClient = {
-  initialize: unasked,
-  encrypt: unasked,
-  decrypt: unasked,
-};
-
-function unasked(): Promise<never> {
-  return Promise.reject(new Error('a configuration asks no key service'));
 }
 
 function ownOf(key: string, identity: string): readonly string[] | undefined {

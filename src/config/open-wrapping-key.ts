@@ -1,11 +1,13 @@
 // From a configured wrapping key to one that works; the only file that loads a cloud SDK.
 import { readFile } from 'node:fs/promises';
 import type { KMS } from '@aws-sdk/client-kms';
+import type { TokenCredential } from '@azure/identity';
 import type { KeyManagementServiceClient } from '@google-cloud/kms';
 import type { ForeignRead } from '../keys/foreign-reads.js';
 import { Keyring, type WrappingKeyOf } from '../keys/keyring.js';
 import { isNamespaceTemplate } from '../keys/key-template.js';
 import { awsKms } from '../keys/providers/aws-kms.js';
+import { azureKeyVault } from '../keys/providers/azure-key-vault.js';
 import { gcpKms } from '../keys/providers/gcp-kms.js';
 import { LocalWrappingKey } from '../keys/providers/local.js';
 import { secretBoxKey } from '../keys/providers/secret-box.js';
@@ -27,7 +29,10 @@ const ANSWER_MS = 2_000;
 /** For keys whose names have no place for one. */
 const ANY_NAMESPACE = 'any';
 
-type Sdk = '@aws-sdk/client-kms' | '@google-cloud/kms';
+/** The client of the service, and what signs in to it. */
+export const AZURE_SDKS = ['@azure/keyvault-keys', '@azure/identity'] as const;
+
+type Sdk = '@aws-sdk/client-kms' | '@google-cloud/kms' | (typeof AZURE_SDKS)[number];
 
 /** Clients of key services by what tells them apart, and how each is closed. */
 type Clients = Map<string, { readonly client: unknown; readonly close: () => unknown }>;
@@ -70,6 +75,8 @@ async function openWrappingKey(config: WrappingKeyConfig, clients: Clients): Pro
       const client = await shared(clients, 'gcp', gcpClient, (opened) => opened.close());
       return gcpKms({ client, key: config.key });
     }
+    case 'azure-key-vault':
+      return openAzureKeyVault(config.key, clients);
     case 'vault-transit':
       return openVaultTransit(config);
   }
@@ -96,7 +103,7 @@ async function openProxyKey(uri: string, clients: Clients): Promise<WrappingKey>
     case 'gcpkms':
       return (await openWrappingKey({ provider: 'gcp-kms', key: parsed.key }, clients))(ANY_NAMESPACE);
     case 'azurekeyvault':
-      throw new TypeError('keys in Azure Key Vault open in the library only, not by configuration');
+      return (await openAzureKeyVault(parsed.key, clients))(ANY_NAMESPACE);
   }
 }
 
@@ -158,9 +165,7 @@ export async function awsProblem(key: string, env: Environment): Promise<string 
 
 /** Credentials, Region and endpoint as every AWS SDK reads them. Retries are ours (`key-calls.ts`). */
 async function awsClient(region: string | undefined): Promise<KMS> {
-  const { KMS } = await import('@aws-sdk/client-kms').catch((cause: unknown) => {
-    throw new Error(installLine('@aws-sdk/client-kms'), { cause });
-  });
+  const { KMS } = await import('@aws-sdk/client-kms').catch(missing('@aws-sdk/client-kms'));
   return new KMS({
     maxAttempts: 1,
     requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS, throwOnRequestTimeout: true },
@@ -170,10 +175,32 @@ async function awsClient(region: string | undefined): Promise<KMS> {
 
 /** Credentials as every Google SDK finds them. */
 async function gcpClient(): Promise<KeyManagementServiceClient> {
-  const { KeyManagementServiceClient } = await import('@google-cloud/kms').catch((cause: unknown) => {
-    throw new Error(installLine('@google-cloud/kms'), { cause });
-  });
+  const { KeyManagementServiceClient } = await import('@google-cloud/kms').catch(
+    missing('@google-cloud/kms'),
+  );
   return new KeyManagementServiceClient();
+}
+
+/** Signed in as every Azure SDK finds to (`DefaultAzureCredential`). Retries are ours. */
+async function openAzureKeyVault(key: string, clients: Clients): Promise<WrappingKeyOf> {
+  const [{ CryptographyClient, KeyClient }, { DefaultAzureCredential }] = await Promise.all([
+    import('@azure/keyvault-keys').catch(missing('@azure/keyvault-keys')),
+    import('@azure/identity').catch(missing('@azure/identity')),
+  ]);
+  const once = { retryOptions: { maxRetries: 0 } };
+  const signIn = (): Promise<TokenCredential> => Promise.resolve(new DefaultAzureCredential({ ...once }));
+  const credential = await shared(clients, 'azure', signIn, () => undefined);
+  return azureKeyVault({
+    key,
+    keyClient: new KeyClient(new URL(key).origin, credential, { ...once }),
+    cryptographyClient: (version) => new CryptographyClient(version, credential, { ...once }),
+  });
+}
+
+function missing(sdk: Sdk): (cause: unknown) => never {
+  return (cause) => {
+    throw new Error(installLine(sdk), { cause });
+  };
 }
 
 /** An ARN names its Region. */

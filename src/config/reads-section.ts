@@ -1,13 +1,16 @@
 // `reads` of one entry of `keys`: which foreign formats open, their key files read.
 import { FixedKeys, parseFixedKeys } from '../keys/fixed-keys.js';
 import { parseProxyKeyUri } from '../keys/proxy-key-uri.js';
+import { azureKeyVault } from '../keys/providers/azure-key-vault.js';
+import { gcpKms } from '../keys/providers/gcp-kms.js';
 import { secretBoxKey } from '../keys/providers/secret-box.js';
 import type { ReadConfig } from './config.js';
-import { sdkProblem } from './open-wrapping-key.js';
+import { AZURE_SDKS, sdkProblem } from './open-wrapping-key.js';
 import { fileIn, type Place } from './place.js';
 import type { ReadShape } from './read-shape.js';
 import type { KEYS_ENTRY } from './schema.js';
 import { readTextFile } from './text-file.js';
+import { UNASKED_AZURE, UNASKED_GCP } from './unasked-clients.js';
 import { parseYaml } from './yaml-document.js';
 
 type Written = NonNullable<ReadShape<typeof KEYS_ENTRY>['reads']>[number];
@@ -75,8 +78,8 @@ function urisIn(content: unknown): string[] {
 
 /** @throws TypeError for a key that this server cannot open. */
 function assertCanBeOpened(uri: string): void {
-  const { scheme } = parseProxyKeyUri(uri);
-  switch (scheme) {
+  const parsed = parseProxyKeyUri(uri);
+  switch (parsed.scheme) {
     case 'base64key':
       secretBoxKey(uri);
       return;
@@ -84,10 +87,13 @@ function assertCanBeOpened(uri: string): void {
       assertInstalled('@aws-sdk/client-kms');
       return;
     case 'gcpkms':
+      gcpKms({ client: UNASKED_GCP, key: parsed.key });
       assertInstalled('@google-cloud/kms');
       return;
     case 'azurekeyvault':
-      throw new TypeError('keys in Azure Key Vault open in the library only, not by configuration');
+      azureKeyVault({ key: parsed.key, ...UNASKED_AZURE });
+      AZURE_SDKS.forEach(assertInstalled);
+      return;
   }
 }
 

@@ -60,6 +60,7 @@ const wrappingKey = z.discriminatedUnion(
   [
     section({ provider: z.literal('aws-kms'), key: text.default('alias/{namespace}') }),
     section({ provider: z.literal('gcp-kms'), key: text }),
+    section({ provider: z.literal('azure-key-vault'), key: text }),
     section({
       provider: z.literal('vault-transit'),
       address: text,
@@ -75,7 +76,7 @@ const wrappingKey = z.discriminatedUnion(
       issue.input === undefined
         ? 'is required'
         : 'note' in issue
-          ? 'must be one of aws-kms, gcp-kms, vault-transit, local'
+          ? 'must be one of aws-kms, gcp-kms, azure-key-vault, vault-transit, local'
           : 'must be a mapping with provider, …',
   },
 );

@@ -1,4 +1,6 @@
 // The key services of a configuration, opened as `serve` opens them.
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { openKeyring } from '../../src/config/open-wrapping-key.js';
 import { EncryptionCodec } from '../../src/index.js';
@@ -49,5 +51,28 @@ test('Google Cloud KMS is loaded for the configuration that names it, without as
   const { wrap } = keyring.forNamespace(namespace);
   expect([wrap.provider, wrap.name]).toEqual(['gcp-kms', key.replace('{namespace}', 'orders_a1b2c')]);
   close();
+  await folder.remove();
+});
+
+test('a key in Azure Key Vault is asked for once, by an SDK that does not try again, and its use is warned of', async () => {
+  let connections = 0;
+  const nobody = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(nobody, 'listening');
+  const key = `https://localhost:${(nobody.address() as AddressInfo).port}/keys/{namespace}`;
+  const { folder, keyring, close } = await opened({ provider: 'azure-key-vault', key });
+  const { wrap } = keyring.forNamespace(namespace);
+  expect(wrap).toMatchObject({ provider: 'azure-key-vault', provesOrigin: false });
+  expect(wrap.name).toBe(key.replace('{namespace}', 'orders--a1b2c'));
+  const asking = wrap.generateDataKey({ namespace, signal: AbortSignal.timeout(4_000) });
+  await expect(asking).rejects.toMatchObject({ code: 'key_unavailable' });
+  expect(connections).toBe(1);
+  expect((await folder.config()).warnings).toContain(
+    'keys[0].wrap: with azure-key-vault whoever has the public key can seal: what opens is secret, its origin is not proven',
+  );
+  close();
+  nobody.close();
   await folder.remove();
 });

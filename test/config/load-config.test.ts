@@ -304,7 +304,7 @@ const SHORT: readonly Short[] = [
     'a key service that is not known',
     keys({ ...KEYS, wrap: { provider: 'hsm' } }),
     {},
-    'keys[0].wrap.provider: must be one of aws-kms, gcp-kms, vault-transit, local',
+    'keys[0].wrap.provider: must be one of aws-kms, gcp-kms, azure-key-vault, vault-transit, local',
   ],
   ['no key', keys({ namespaces: ['a'] }), {}, 'keys[0].wrap: is required'],
   [
@@ -351,6 +351,21 @@ const SHORT: readonly Short[] = [
     { GOOGLE_SDK_NODE_LOGGING: '*' },
     'keys[0].wrap.key: a Google Cloud KMS key is named projects/P/locations/L/keyRings/R/cryptoKeys/K, without a version',
     'GOOGLE_SDK_NODE_LOGGING: must not be set: the SDK of gcp-kms would log data keys',
+  ],
+  [
+    'a secret of Azure Key Vault',
+    keys({ ...KEYS, wrap: { provider: 'azure-key-vault', key: 'https://v.vault.azure.net/secrets/s' } }),
+    {},
+    'keys[0].wrap.key: an Azure key is named https://VAULT/keys/NAME, with or without /VERSION',
+  ],
+  [
+    'a namespace that Azure’s names cannot hold',
+    keys({
+      namespaces: ['Orders.a1b2c'],
+      wrap: { provider: 'azure-key-vault', key: 'https://v.vault.azure.net/keys/{namespace}' },
+    }),
+    {},
+    'keys[0].wrap.key: namespace Orders.a1b2c cannot stand in the name of an Azure key: name its key in an entry of its own',
   ],
   [
     'a Vault over plain http, and a token file that others can read',

@@ -22,7 +22,7 @@ beforeAll(async () => {
   await folder.write('proxy.yaml', `keys: ["${AWS}", "${boxUri}"]`);
   await folder.write('published.yaml', `keys: [{ id: sample, secret: "${PUBLISHED}" }]`);
   await folder.write('foreign.yaml', 'keys: ["hashivault://orders"]');
-  await folder.write('azure.yaml', 'keys: ["azurekeyvault://team.vault.azure.net/keys/orders"]');
+  await folder.write('azure.yaml', 'keys: ["azurekeyvault://team.vault.azure.net/secrets/orders"]');
   await folder.write('readable.yaml', 'keys: []', 0o644);
   await folder.write('list.yaml', '[]');
 });
@@ -118,9 +118,9 @@ describe('a mistake is told with its place:', () => {
       'keys[0].reads[0].keys: in the key file: keys[0]: is a key URI of a scheme that is not known here',
     ],
     [
-      'a key in Azure Key Vault',
+      'what is no key in Azure Key Vault',
       one({ format: 'temporal-proxy', keys: 'azure.yaml' }),
-      'keys[0].reads[0].keys: in the key file: keys[0]: keys in Azure Key Vault open in the library only, not by configuration',
+      'keys[0].reads[0].keys: in the key file: keys[0]: an Azure key is named https://VAULT/keys/NAME, with or without /VERSION',
     ],
     [
       'keys under a pattern',
