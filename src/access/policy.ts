@@ -63,14 +63,13 @@ export class Policy implements Authorizer {
     namespace: string,
     signal: AbortSignal,
   ): Promise<Decision> {
-    const source = this.#source.name;
     let answer: RoleAnswer;
     try {
       answer = await this.#source.rolesOf(principal, namespace, signal);
     } catch (error) {
-      return refusalOf(error, source);
+      return refusalOf(error, this.#source.name);
     }
-    const { roles, ageMs } = answer;
+    const { roles, ageMs, source = this.#source.name } = answer;
     for (const [rule, { roles: wanted }] of this.#rulesFor(action, namespace)) {
       const role = wanted.find((name) => roles.includes(name));
       if (role !== undefined) return { allowed: true, rule, role, source, ageMs };

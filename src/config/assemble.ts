@@ -96,9 +96,13 @@ function observing(metrics: Metrics, logger: Logger): Observer {
   };
 }
 
-function roleSourceOf({ roles, account }: AccessConfig, logger: Logger): StaticRoles | TemporalCloudRoles {
+function roleSourceOf(
+  { roles, rules, account }: AccessConfig,
+  logger: Logger,
+): StaticRoles | TemporalCloudRoles {
   if (roles.source === 'static') return new StaticRoles(roles);
-  return new TemporalCloudRoles({ ...roles, logger, ...(account === undefined ? {} : { account }) });
+  const wanted = new Set(rules.flatMap((rule) => rule.roles));
+  return new TemporalCloudRoles({ ...roles, wanted, logger, ...(account === undefined ? {} : { account }) });
 }
 
 /** Who is believed, and what tells the account whose enterprise connection may speak. */

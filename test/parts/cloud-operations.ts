@@ -25,18 +25,35 @@ export interface CloudPerson {
   /** `admin`, `write` or `read` by full name of the namespace. */
   readonly namespaces?: Readonly<Record<string, Value>>;
   readonly customRoles?: readonly string[];
+  /** Permission on a namespace that comes from a role on its project; 0: the answer says only that it is inherited. */
+  readonly inherited?: Readonly<Record<string, Value>>;
+}
+
+/** Access as a person's; members by e-mail. */
+export interface CloudGroupOfPeople extends Omit<CloudPerson, 'email'> {
+  readonly id: string;
+  readonly members: readonly string[];
 }
 
 export interface CloudOperationsOptions {
   readonly certificates: Pick<Certificates, 'cert' | 'key'>;
   readonly users?: readonly CloudPerson[];
+  readonly groups?: readonly CloudGroupOfPeople[];
   /** Answered by GetAccount. Default is `a1b2c`. */
   readonly account?: string;
   /** The only key that is let in. Default is any. */
   readonly apiKey?: string;
 }
 
-export type CloudMethod = 'GetUsers' | 'GetAccount';
+export type CloudMethod = keyof typeof SERVICE;
+
+/** What our key may do, as the API decides it. */
+export interface KeyStanding {
+  /** Its role on the account; `undefined`: none, and then it may not list what belongs to the account. */
+  readonly account?: Value;
+  /** Namespaces it is Namespace Admin of: owners and admins are, of every one. */
+  readonly namespaces?: readonly string[];
+}
 
 /** One request, as it arrived. */
 export interface Asked {
@@ -45,6 +62,8 @@ export interface Asked {
   readonly apiVersion: string | undefined;
   readonly pageSize: number;
   readonly pageToken: string;
+  /** The namespace or group whose list is asked for. */
+  readonly of: string;
   /** On the monotonic clock. */
   readonly atMs: number;
 }
@@ -62,7 +81,12 @@ export interface CloudOperationsStandIn extends Stoppable {
 
 export interface Behaviour {
   users: readonly CloudPerson[];
+  groups: readonly CloudGroupOfPeople[];
   account: string;
+  /** Default is an owner's. Since 2026-09 only owners and admins are told other people's access; the rest of the row stays. */
+  key: KeyStanding;
+  /** The only versions that are served. Default is any. */
+  versions: readonly string[] | undefined;
   /** People a page, at most; the question's own bound holds as well. */
   pageSize: number;
   /** Each page says that the one after the first comes next. */
@@ -89,15 +113,39 @@ const PERMISSIONS = ['', 'admin', 'write', 'read'];
 
 const SERVICE = {
   GetUsers: method('GetUsers', v1.GetUsersRequest, v1.GetUsersResponse),
+  GetUserGroups: method('GetUserGroups', v1.GetUserGroupsRequest, v1.GetUserGroupsResponse),
+  GetUserGroupMembers: method(
+    'GetUserGroupMembers',
+    v1.GetUserGroupMembersRequest,
+    v1.GetUserGroupMembersResponse,
+  ),
+  GetUserNamespaceAssignments: method(
+    'GetUserNamespaceAssignments',
+    v1.GetUserNamespaceAssignmentsRequest,
+    v1.GetUserNamespaceAssignmentsResponse,
+  ),
+  GetUserGroupNamespaceAssignments: method(
+    'GetUserGroupNamespaceAssignments',
+    v1.GetUserGroupNamespaceAssignmentsRequest,
+    v1.GetUserGroupNamespaceAssignmentsResponse,
+  ),
+  GetCurrentIdentity: method(
+    'GetCurrentIdentity',
+    v1.GetCurrentIdentityRequest,
+    v1.GetCurrentIdentityResponse,
+  ),
   GetAccount: method('GetAccount', v1.GetAccountRequest, v1.GetAccountResponse),
 };
 
 export async function startCloudOperations(options: CloudOperationsOptions): Promise<CloudOperationsStandIn> {
-  const { certificates, users = [], account = 'a1b2c', apiKey } = options;
+  const { certificates, users = [], groups = [], account = 'a1b2c', apiKey } = options;
   const asked: Asked[] = [];
   const behaviour: Behaviour = {
     users,
+    groups,
     account,
+    key: { account: 'owner' },
+    versions: undefined,
     pageSize: 1_000,
     repeatsPageToken: false,
     endless: false,
@@ -106,9 +154,37 @@ export async function startCloudOperations(options: CloudOperationsOptions): Pro
     refusal: undefined,
   };
   const handlers = {
-    GetUsers: unary('GetUsers', ({ pageSize, pageToken, apiVersion }) =>
-      page(behaviour, pageSize, pageToken, FIRST_WITH_ENUMS.test(apiVersion ?? '')),
-    ),
+    GetUsers: unary('GetUsers', (question) => {
+      const { users, nextPageToken } = page(behaviour, question, 'users', behaviour.users);
+      const told = isPrivileged(behaviour.key);
+      return { users: users.map((person) => user(person, enumsOf(question), told)), nextPageToken };
+    }),
+    GetUserGroups: unary('GetUserGroups', (question) => {
+      const { groups, nextPageToken } = page(behaviour, question, 'groups', behaviour.groups);
+      const told = isPrivileged(behaviour.key);
+      return { groups: groups.map((one) => group(one, enumsOf(question), told)), nextPageToken };
+    }),
+    GetUserGroupMembers: unary('GetUserGroupMembers', (question) => {
+      const members = behaviour.groups.find(({ id }) => id === question.of)?.members ?? [];
+      const { ids, nextPageToken } = page(behaviour, question, 'ids', members);
+      return { members: ids.map((email) => ({ memberId: { userId: idOf(email) } })), nextPageToken };
+    }),
+    GetUserNamespaceAssignments: unary('GetUserNamespaceAssignments', (question) => {
+      const rows = behaviour.users.flatMap((one) =>
+        assignment(one, question, { id: idOf(one.email), email: one.email }),
+      );
+      return page(behaviour, question, 'users', rows);
+    }),
+    GetUserGroupNamespaceAssignments: unary('GetUserGroupNamespaceAssignments', (question) => {
+      const rows = behaviour.groups.flatMap((one) => assignment(one, question, { id: one.id }));
+      return page(behaviour, question, 'groups', rows);
+    }),
+    GetCurrentIdentity: unary('GetCurrentIdentity', (question) => {
+      const { account } = behaviour.key;
+      const key = { email: 'keyhole', ...(account === undefined ? {} : { account }) };
+      const { spec } = user(key, enumsOf(question), true);
+      return { serviceAccount: { id: 'keyhole', spec: { access: spec.access } } };
+    }),
     GetAccount: unary('GetAccount', () => ({ account: { id: behaviour.account } })),
   };
   const credentials = ServerCredentials.createSsl(null, [
@@ -152,11 +228,15 @@ export async function startCloudOperations(options: CloudOperationsOptions): Pro
       const question = questionOf(name, request, metadata);
       asked.push(question);
       void inTime().then(() => {
-        const { refusal } = behaviour;
+        const { refusal, versions } = behaviour;
         if (apiKey !== undefined && question.authorization !== `Bearer ${apiKey}`) {
           callback(errorOf(status.UNAUTHENTICATED, 'invalid API key'));
         } else if (refusal !== undefined && (refusal.of ?? name) === name) {
           callback(errorOf(refusal.code, refusal.details ?? 'refused'));
+        } else if (versions?.includes(question.apiVersion ?? '') === false) {
+          callback(errorOf(status.INVALID_ARGUMENT, 'unsupported temporal-cloud-api-version'));
+        } else if (!mayAsk(behaviour.key, question)) {
+          callback(errorOf(status.PERMISSION_DENIED, 'not authorized'));
         } else callback(null, answer(question));
       });
     };
@@ -171,62 +251,130 @@ export async function startCloudOperations(options: CloudOperationsOptions): Pro
 interface Question {
   readonly pageSize?: number | null;
   readonly pageToken?: string | null;
+  readonly namespace?: string | null;
+  readonly groupId?: string | null;
 }
 
-function questionOf(method: CloudMethod, { pageSize, pageToken }: Question, metadata: Metadata): Asked {
+function questionOf(
+  method: CloudMethod,
+  { pageSize, pageToken, namespace, groupId }: Question,
+  metadata: Metadata,
+): Asked {
   return {
     method,
     authorization: metadata.get('authorization')[0]?.toString(),
     apiVersion: metadata.get('temporal-cloud-api-version')[0]?.toString(),
     pageSize: pageSize ?? 0,
     pageToken: pageToken ?? '',
+    of: namespace ?? groupId ?? '',
     atMs: performance.now(),
   };
 }
 
-/** A page token is the place of the page's first person. */
-function page(behaviour: Behaviour, wanted: number, pageToken: string, enums: boolean): object {
-  const size = Math.min(behaviour.pageSize, wanted === 0 ? 1_000 : wanted);
+function isPrivileged({ account }: KeyStanding): boolean {
+  return account === 'owner' || account === 'admin';
+}
+
+/** The account's lists are for every account role, a namespace's assignments for its admins, oneself for everybody. */
+function mayAsk(key: KeyStanding, { method, of }: Asked): boolean {
+  if (method === 'GetCurrentIdentity' || isPrivileged(key)) return true;
+  if (method.endsWith('NamespaceAssignments')) return key.namespaces?.includes(of) ?? false;
+  return key.account !== undefined || method === 'GetAccount';
+}
+
+function enumsOf({ apiVersion }: Asked): boolean {
+  return FIRST_WITH_ENUMS.test(apiVersion ?? '');
+}
+
+/** Filters are ignored. A page token is the place of the page's first row. */
+function page<Name extends string, Row>(
+  behaviour: Behaviour,
+  { pageSize: wanted, pageToken }: Asked,
+  name: Name,
+  rows: readonly Row[],
+): Record<Name, readonly Row[]> & { readonly nextPageToken: string } {
+  const size = Math.min(behaviour.pageSize, wanted === 0 ? 100 : wanted);
   const from = Number(pageToken);
   const next = from + size;
-  return {
-    users: behaviour.users.slice(from, next).map((person) => user(person, enums)),
-    nextPageToken: behaviour.endless || next < behaviour.users.length ? tokenOf(behaviour, next, size) : '',
-  };
+  const nextPageToken = behaviour.endless || next < rows.length ? tokenOf(behaviour, next, size) : '';
+  const named = { [name]: rows.slice(from, next) } as unknown as Record<Name, readonly Row[]>;
+  return { ...named, nextPageToken };
+}
+
+function idOf(email: string): string {
+  return `id of ${email}`;
+}
+
+/** A row for whoever has access to the namespace: their own, or what they inherit. */
+function assignment(
+  { account, namespaces = {}, inherited = {} }: Omit<CloudPerson, 'email'>,
+  question: Asked,
+  row: object,
+): object[] {
+  const { of } = question;
+  const above = inherited[of] ?? (account === 'owner' || account === 'admin' ? 'admin' : undefined);
+  const value = above ?? namespaces[of];
+  if (value === undefined) return [];
+  const [permission, permissionDeprecated] = said(value, PERMISSIONS, enumsOf(question));
+  const namespaceAccess = value === 0 ? null : { permission, permissionDeprecated };
+  return [{ ...row, namespaceAccess, inheritedAccess: above !== undefined }];
 }
 
 function tokenOf({ repeatsPageToken }: Behaviour, next: number, size: number): string {
   return String(repeatsPageToken ? size : next);
 }
 
+interface Spec {
+  readonly email: string;
+  readonly access?: object;
+}
+
 function user(
-  { email, state = 'active', account, namespaces = {}, customRoles = [] }: CloudPerson,
+  person: CloudPerson,
+  enums: boolean,
+  told: boolean,
+): { readonly id: string; readonly spec: Spec } {
+  const { email } = person;
+  return {
+    id: idOf(email),
+    ...stateOf(person, enums),
+    spec: { email, ...(told && { access: accessOf(person, enums) }) },
+  };
+}
+
+function group(one: CloudGroupOfPeople, enums: boolean, told: boolean): object {
+  const { id } = one;
+  return {
+    id,
+    ...stateOf(one, enums),
+    spec: { displayName: id, cloudGroup: {}, ...(told && { access: accessOf(one, enums) }) },
+  };
+}
+
+function stateOf({ state = 'active' }: Pick<CloudPerson, 'state'>, enums: boolean): object {
+  const [value, stateDeprecated] = said(state, STATES, enums);
+  return { state: value, stateDeprecated };
+}
+
+function accessOf(
+  { account, namespaces = {}, customRoles = [] }: Omit<CloudPerson, 'email'>,
   enums: boolean,
 ): object {
-  const [stateEnum, stateDeprecated] = said(state, STATES, enums);
   const [role, roleDeprecated] = said(account ?? 0, ROLES, enums);
   return {
-    id: email,
-    state: stateEnum,
-    stateDeprecated,
-    spec: {
-      email,
-      access: {
-        ...(account !== undefined && {
-          accountAccess: {
-            role,
-            roleDeprecated: roleDeprecated.replace('_', ''),
-            customRoles: [...customRoles],
-          },
-        }),
-        namespaceAccesses: Object.fromEntries(
-          Object.entries(namespaces).map(([namespace, value]) => {
-            const [permission, permissionDeprecated] = said(value, PERMISSIONS, enums);
-            return [namespace, { permission, permissionDeprecated }];
-          }),
-        ),
+    ...(account !== undefined && {
+      accountAccess: {
+        role,
+        roleDeprecated: roleDeprecated.replace('_', ''),
+        customRoles: [...customRoles],
       },
-    },
+    }),
+    namespaceAccesses: Object.fromEntries(
+      Object.entries(namespaces).map(([namespace, value]) => {
+        const [permission, permissionDeprecated] = said(value, PERMISSIONS, enums);
+        return [namespace, { permission, permissionDeprecated }];
+      }),
+    ),
   };
 }
 
@@ -242,11 +390,7 @@ interface MessageType {
   decode(bytes: Uint8Array): object;
 }
 
-function method(
-  name: CloudMethod,
-  question: MessageType,
-  answer: MessageType,
-): MethodDefinition<object, object> {
+function method(name: string, question: MessageType, answer: MessageType): MethodDefinition<object, object> {
   const write = (type: MessageType) => (message: object) => Buffer.from(type.encode(message).finish());
   const read = (type: MessageType) => (bytes: Buffer) => type.decode(bytes);
   return {

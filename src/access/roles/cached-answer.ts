@@ -6,7 +6,8 @@ import { untilAborted } from '../until-aborted.js';
 export interface CachedAnswerOptions<T> {
   /** What is loaded, for the sentence of `authz_unavailable`. */
   readonly what: string;
-  readonly load: (signal: AbortSignal) => Promise<Loaded<T>>;
+  /** `again`: an answer that is in use is asked for anew. */
+  readonly load: (signal: AbortSignal, again: boolean) => Promise<Loaded<T>>;
   readonly freshMs: number;
   readonly staleMs: number;
   readonly clock: Clock;
@@ -107,7 +108,7 @@ export class CachedAnswer<T> {
     const at = momentOf(clock);
     const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(LOAD_DEADLINE_MS)]);
     try {
-      return { ...(await untilAborted(load(signal), signal, late)), at };
+      return { ...(await untilAborted(load(signal, this.#kept !== undefined), signal, late)), at };
     } catch (error) {
       if (!this.#abort.signal.aborted) onFailure(error);
       return undefined;

@@ -9,13 +9,33 @@ import {
 } from '@grpc/grpc-js';
 import proto from '@temporalio/proto';
 import type { ApiKey } from './api-key.js';
-import { cloudUser } from './cloud-user.js';
+import { seesAccessOfOthers, type CloudAssignment, type CloudGroup, type CloudUser } from './cloud-access.js';
+import { cloudAccess, cloudAssignment, cloudGroup, cloudUser } from './cloud-rows.js';
 import { isWorthRepeating, OperationsError } from './operations-error.js';
-import type { RequestBudget } from './request-budget.js';
-import type { CloudUser } from './user-roles.js';
+import type { Lane, RequestBudget } from './request-budget.js';
 
-export interface UsersPage {
-  readonly users: readonly CloudUser[];
+/** The lists there are, and what a row of each is. */
+export interface CloudLists {
+  users: CloudUser;
+  groups: CloudGroup;
+  /** Ids of users; of a group. */
+  members: string;
+  /** Users with access to a namespace. */
+  userAssignments: CloudAssignment;
+  /** Groups with access to a namespace. */
+  groupAssignments: CloudAssignment;
+}
+
+export interface PageQuestion {
+  /** Id of the group, or name of the namespace; empty for `users` and `groups`. */
+  readonly of: string;
+  /** Empty for the first page. */
+  readonly pageToken: string;
+  readonly lane: Lane;
+}
+
+export interface Page<Row> {
+  readonly rows: readonly Row[];
   /** Empty on the last page. */
   readonly nextPageToken: string;
 }
@@ -23,9 +43,15 @@ export interface UsersPage {
 /** What asks the API; a seam for tests. */
 export interface CloudOperations {
   /** @throws OperationsError */
-  usersPage(pageToken: string, signal: AbortSignal): Promise<UsersPage>;
+  page<L extends keyof CloudLists>(
+    list: L,
+    question: PageQuestion,
+    signal: AbortSignal,
+  ): Promise<Page<CloudLists[L]>>;
   /** Id of the account that our key belongs to. @throws OperationsError */
   accountId(signal: AbortSignal): Promise<string>;
+  /** Whether our key is an Account Owner's or Global Admin's: others are not told whose access is what. @throws OperationsError */
+  seesAccess(signal: AbortSignal): Promise<boolean>;
   close(): void;
 }
 
@@ -52,27 +78,89 @@ const BACK_OFF_MS = [500, 1_500] as const;
 /** A page of 1000 people with many namespaces each is larger than grpc-js's default of 4 MiB. */
 const MAX_ANSWER_BYTES = 32 << 20;
 
-/** One method: its path, and how question and answer are written. */
+/** One method: its name, and how question and answer are written. */
 interface Method<Question, Answer> {
-  readonly path: string;
+  readonly name: string;
   readonly write: (question: Question) => Buffer;
   readonly read: (bytes: Buffer) => Answer;
 }
 
-const GET_USERS: Method<{ pageSize: number; pageToken: string }, UsersPage> = {
-  path: `${SERVICE}/GetUsers`,
-  write: (question) => Buffer.from(cloudservice.v1.GetUsersRequest.encode(question).finish()),
-  read: (bytes) => {
-    const { users, nextPageToken } = cloudservice.v1.GetUsersResponse.decode(bytes);
-    return { users: users.map(cloudUser), nextPageToken };
-  },
+type ListMethods = { readonly [L in keyof CloudLists]: Method<PageQuestion, Page<CloudLists[L]>> };
+
+interface MessageType<Question, Answer> {
+  readonly question: { encode(question: Question): { finish(): Uint8Array } };
+  readonly answer: { decode(bytes: Uint8Array): Answer };
+}
+
+function method<Asked, Answered, Question, Answer>(
+  name: string,
+  { question, answer }: MessageType<Asked, Answered>,
+  ask: (question: Question) => Asked,
+  read: (answer: Answered) => Answer,
+): Method<Question, Answer> {
+  return {
+    name,
+    write: (wanted) => Buffer.from(question.encode(ask(wanted)).finish()),
+    read: (bytes) => read(answer.decode(bytes)),
+  };
+}
+
+const { v1 } = cloudservice;
+
+/** No filters: what is asked for by name is looked for in the whole list. */
+const LISTS: ListMethods = {
+  users: method(
+    'GetUsers',
+    { question: v1.GetUsersRequest, answer: v1.GetUsersResponse },
+    ({ pageToken }: PageQuestion) => ({ pageSize: PAGE_SIZE, pageToken }),
+    ({ users, nextPageToken }) => ({ rows: users.map(cloudUser), nextPageToken }),
+  ),
+  groups: method(
+    'GetUserGroups',
+    { question: v1.GetUserGroupsRequest, answer: v1.GetUserGroupsResponse },
+    ({ pageToken }: PageQuestion) => ({ pageSize: PAGE_SIZE, pageToken }),
+    ({ groups, nextPageToken }) => ({ rows: groups.map(cloudGroup), nextPageToken }),
+  ),
+  members: method(
+    'GetUserGroupMembers',
+    { question: v1.GetUserGroupMembersRequest, answer: v1.GetUserGroupMembersResponse },
+    ({ of, pageToken }: PageQuestion) => ({ groupId: of, pageSize: PAGE_SIZE, pageToken }),
+    ({ members, nextPageToken }) => ({
+      rows: members.map(({ memberId }) => memberId?.userId ?? ''),
+      nextPageToken,
+    }),
+  ),
+  userAssignments: method(
+    'GetUserNamespaceAssignments',
+    { question: v1.GetUserNamespaceAssignmentsRequest, answer: v1.GetUserNamespaceAssignmentsResponse },
+    ({ of, pageToken }: PageQuestion) => ({ namespace: of, pageSize: PAGE_SIZE, pageToken }),
+    ({ users, nextPageToken }) => ({ rows: users.map(cloudAssignment), nextPageToken }),
+  ),
+  groupAssignments: method(
+    'GetUserGroupNamespaceAssignments',
+    {
+      question: v1.GetUserGroupNamespaceAssignmentsRequest,
+      answer: v1.GetUserGroupNamespaceAssignmentsResponse,
+    },
+    ({ of, pageToken }: PageQuestion) => ({ namespace: of, pageSize: PAGE_SIZE, pageToken }),
+    ({ groups, nextPageToken }) => ({ rows: groups.map(cloudAssignment), nextPageToken }),
+  ),
 };
 
-const GET_ACCOUNT: Method<object, string> = {
-  path: `${SERVICE}/GetAccount`,
-  write: () => Buffer.alloc(0),
-  read: (bytes) => cloudservice.v1.GetAccountResponse.decode(bytes).account?.id ?? '',
-};
+const GET_ACCOUNT = method(
+  'GetAccount',
+  { question: v1.GetAccountRequest, answer: v1.GetAccountResponse },
+  (none: object) => none,
+  ({ account }) => account?.id ?? '',
+);
+
+const GET_CURRENT_IDENTITY = method(
+  'GetCurrentIdentity',
+  { question: v1.GetCurrentIdentityRequest, answer: v1.GetCurrentIdentityResponse },
+  (none: object) => none,
+  ({ user, serviceAccount }) =>
+    seesAccessOfOthers(cloudAccess(user?.spec?.access ?? serviceAccount?.spec?.access)),
+);
 
 export class CloudOperationsClient implements CloudOperations {
   readonly #options: CloudOperationsClientOptions;
@@ -82,12 +170,20 @@ export class CloudOperationsClient implements CloudOperations {
     this.#options = options;
   }
 
-  usersPage(pageToken: string, signal: AbortSignal): Promise<UsersPage> {
-    return this.#ask(GET_USERS, { pageSize: PAGE_SIZE, pageToken }, signal);
+  page<L extends keyof CloudLists>(
+    list: L,
+    question: PageQuestion,
+    signal: AbortSignal,
+  ): Promise<Page<CloudLists[L]>> {
+    return this.#ask(LISTS[list], question, signal, question.lane);
   }
 
   accountId(signal: AbortSignal): Promise<string> {
     return this.#ask(GET_ACCOUNT, {}, signal);
+  }
+
+  seesAccess(signal: AbortSignal): Promise<boolean> {
+    return this.#ask(GET_CURRENT_IDENTITY, {}, signal);
   }
 
   close(): void {
@@ -96,10 +192,15 @@ export class CloudOperationsClient implements CloudOperations {
   }
 
   /** At most three tries, each from the budget, with full jitter between them. */
-  async #ask<Q, A>(method: Method<Q, A>, question: Q, signal: AbortSignal): Promise<A> {
+  async #ask<Q, A>(
+    method: Method<Q, A>,
+    question: Q,
+    signal: AbortSignal,
+    lane: Lane = 'in-use',
+  ): Promise<A> {
     const { budget, pause, random } = this.#options;
     for (let tried = 1; ; tried += 1) {
-      await budget.take(signal);
+      await budget.take(signal, lane);
       try {
         return await this.#askOnce(method, question, signal);
       } catch (error) {
@@ -110,7 +211,8 @@ export class CloudOperationsClient implements CloudOperations {
     }
   }
 
-  async #askOnce<Q, A>({ path, write, read }: Method<Q, A>, question: Q, signal: AbortSignal): Promise<A> {
+  async #askOnce<Q, A>({ name, write, read }: Method<Q, A>, question: Q, signal: AbortSignal): Promise<A> {
+    const path = `${SERVICE}/${name}`;
     const apiKey = await this.#options.apiKey();
     const metadata = new Metadata();
     metadata.set('authorization', `Bearer ${apiKey}`);

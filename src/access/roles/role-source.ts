@@ -8,6 +8,8 @@ export interface RoleAnswer {
   readonly roles: readonly Role[];
   /** How old the oldest answer is that this one rests on, in milliseconds. */
   readonly ageMs: number;
+  /** For the record, where it says more than the source's name. */
+  readonly source?: string;
 }
 
 export interface RoleSource {
@@ -20,6 +22,8 @@ export interface RoleSource {
    * `authz_unavailable` (the source cannot answer now; with `retryAfterMs`).
    */
   rolesOf(principal: Principal, namespace: string, signal: AbortSignal): Promise<RoleAnswer>;
+  /** E-mails of those who may hold a role on a namespace; `undefined` where the source cannot tell. Throws as `rolesOf` does. */
+  people(namespace: string, signal: AbortSignal): Promise<readonly string[] | undefined>;
   /** Forgets every cached answer (SIGHUP). */
   clear(): void;
   /** Ends connections. */

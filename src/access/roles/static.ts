@@ -46,6 +46,10 @@ export class StaticRoles implements RoleSource {
     return Promise.resolve({ roles: held.map(({ role }) => role), ageMs: 0 });
   }
 
+  people(): Promise<readonly string[]> {
+    return Promise.resolve([...this.#grants.keys()].sort());
+  }
+
   /** Nothing is cached. */
   clear(): void {
     return undefined;

@@ -1,31 +1,41 @@
 // Roles that Temporal Cloud's users hold, as the Cloud Operations API tells them.
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyholeError } from '../../errors.js';
 import { systemClock, type Clock } from '../clock.js';
 import { silentLogger, type AccessLogger } from '../logger.js';
 import type { Principal } from '../principal.js';
 import type { ApiKey } from './api-key.js';
-import { CachedAnswer, type Loaded } from './cached-answer.js';
+import type { CachedAnswer } from './cached-answer.js';
+import {
+  isActive,
+  isOfAccount,
+  rolesOfAccess,
+  rolesOfAssignment,
+  type CloudAssignment,
+  type CloudGroup,
+} from './cloud-access.js';
+import { ACCOUNT, CloudDirectory, MAX_NAMESPACES } from './cloud-directory.js';
 import { CloudOperationsClient, type CloudOperations } from './cloud-operations-client.js';
-import { OperationsError } from './operations-error.js';
 import { RequestBudget } from './request-budget.js';
-import type { RoleAnswer, RoleSource } from './role-source.js';
-import { isOfAccount, rolesFromUsers, type CloudUser } from './user-roles.js';
+import type { Role, RoleAnswer, RoleSource } from './role-source.js';
 
 export interface TemporalCloudRolesOptions {
   /** `host:port` of the Cloud Operations API; always TLS. */
   readonly address: string;
   /** Sent as `temporal-cloud-api-version`, for example `2024-05-13-00`. */
   readonly apiVersion: string;
-  /** Our own key: an Account Owner's or Global Admin's, since others do not see everybody's access. */
+  /** Our own key: a Namespace Admin's of each namespace that is served, or an Account Owner's or Global Admin's. */
   readonly apiKey: ApiKey;
   /** PEM of a private CA in front of the API. Default is grpc-js's own list. */
   readonly ca?: string;
   /** Id of our account. Default is asked of the API. */
   readonly account?: string;
-  /** How long the list of users counts as fresh, 1 s to 300 s. Default is 60 s. */
+  /** The roles that some rule names: groups that give no other are passed over. Default is every one. */
+  readonly wanted?: ReadonlySet<Role>;
+  /** How long a list counts as fresh, 1 s to 300 s. Default is 60 s. */
   readonly freshMs?: number;
-  /** How old the list may become while the API does not answer, at most 900 s. Default is 300 s. */
+  /** How old a list may become while the API does not answer, at most 900 s. Default is 300 s. */
   readonly staleMs?: number;
   /** Default is the system's. */
   readonly clock?: Clock;
@@ -35,141 +45,177 @@ export interface TemporalCloudRolesOptions {
   readonly operations?: CloudOperations;
 }
 
-/** Everybody, as one load of the list told it. */
-interface Directory {
-  readonly account: string | undefined;
-  readonly byEmail: ReadonlyMap<string, readonly CloudUser[]>;
-}
-
-const MAX_PAGES = 300;
-/** When a list that has no end is asked for again. */
-const ENDLESS_FRESH_MS = 5_000;
-/** How the API says that our key may not know its account, or that it has no such method. */
-const MAY_NOT_KNOW: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'NOT_FOUND', 'UNIMPLEMENTED']);
 const WARM_DEADLINE_MS = 5_000;
 const REQUESTS = { perSecond: 10, burst: 40 };
 const ADDRESS = /^(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}$/i;
-const ACCOUNT = /^[A-Za-z0-9_-]{1,63}$/;
+
+/** A group that gives roles on a namespace. */
+interface GivingGroup {
+  readonly id: string;
+  readonly roles: readonly Role[];
+}
 
 /**
- * Always asks for the whole list and looks for the person itself, so that somebody absent is a definite no, whatever
- * the API's filters do. One load is in flight; it outlives the caller who began it.
+ * Always asks for whole lists and looks for the person itself, so that somebody absent is a definite no, whatever the
+ * API's filters do. Whatever gives a role counts: the person's own access, an assignment, a group. One load of a list is
+ * in flight; it outlives the caller who began it.
+ *
+ * Not told apart: people in a state other than active, where our key may not list users.
  */
 export class TemporalCloudRoles implements RoleSource {
   readonly name = 'temporal-cloud';
-  readonly #configuredAccount: string | undefined;
-  readonly #operations: CloudOperations;
-  readonly #directory: CachedAnswer<Directory>;
-  readonly #logger: AccessLogger;
-  #learntAccount: string | undefined;
+  readonly #directory: CloudDirectory;
+  readonly #wanted: ReadonlySet<Role> | undefined;
+  readonly #giving = new Map<
+    string,
+    { readonly told: ToldOfGroups; readonly groups: readonly GivingGroup[] }
+  >();
 
   /** @throws TypeError for an address, account or age that cannot be. */
   constructor(options: TemporalCloudRolesOptions) {
     const {
       account,
+      wanted,
       freshMs = 60_000,
       staleMs = 300_000,
       clock = systemClock,
       logger = silentLogger,
     } = options;
     check(options, freshMs, staleMs);
-    this.#configuredAccount = account;
-    this.#logger = logger;
-    this.#operations = options.operations ?? overGrpc(options, clock);
-    this.#directory = new CachedAnswer({
-      what: 'the roles of Temporal Cloud users',
-      load: (signal) => this.#load(signal),
-      freshMs,
-      staleMs,
-      clock,
-      onFailure: (error) => {
-        logger.warn({ reason: reasonOf(error) }, 'the list of Temporal Cloud users could not be loaded');
-      },
-    });
+    this.#wanted = wanted;
+    const operations = options.operations ?? overGrpc(options, clock);
+    this.#directory = new CloudDirectory({ operations, account, freshMs, staleMs, clock, logger });
   }
 
   /** Our account's id: the configured one, else as last learnt. Asking while it is unknown has it looked up. */
   account(): string | undefined {
-    const account = this.#configuredAccount ?? this.#learntAccount;
-    if (account === undefined) void this.warm();
+    const { account, standing } = this.#directory;
+    if (account === undefined)
+      void standing.get(AbortSignal.timeout(WARM_DEADLINE_MS)).catch(() => undefined);
     return account;
   }
 
-  /** Loads the list; call it at the start. Gives up waiting after 5 s; never rejects. */
+  /** Loads the lists of the account; call it at the start. Gives up waiting after 5 s; never rejects. */
   async warm(): Promise<void> {
-    await this.#directory.get(AbortSignal.timeout(WARM_DEADLINE_MS)).catch(() => undefined);
+    const { standing, users, groups } = this.#directory;
+    const signal = AbortSignal.timeout(WARM_DEADLINE_MS);
+    await Promise.allSettled([standing, users, groups].map((list) => list.get(signal)));
   }
 
   async rolesOf({ email }: Principal, namespace: string, signal: AbortSignal): Promise<RoleAnswer> {
     if (email === undefined) {
       throw new KeyholeError('email_missing', 'the access token carries no e-mail that counts here');
     }
-    assertOwn(namespace, this.#configuredAccount ?? this.#learntAccount);
-    const { value, ageMs } = await this.#directory.get(signal);
-    assertOwn(namespace, value.account);
-    const users = value.byEmail.get(email) ?? [];
-    return { roles: rolesFromUsers(users, email, namespace, value.account), ageMs };
+    const directory = this.#directory;
+    assertOwn(namespace, directory.account);
+    const read = new Reading(signal);
+    const [{ account }, users] = await Promise.all([read.of(directory.standing), read.of(directory.users)]);
+    assertOwn(namespace, account);
+    const source = users === undefined ? `${this.name}, state of people unknown` : this.name;
+    const [user, ...namesakes] = users?.get(email) ?? [];
+    if (users !== undefined && (user === undefined || namesakes.length > 0 || !isActive(user))) {
+      return { roles: [], source, ageMs: read.oldestMs };
+    }
+    const assignments = (await read.of(directory.assignments.of(namespace))).get(email) ?? [];
+    const own = [
+      ...(user === undefined ? [] : [rolesOfAccess(user, namespace, account)]),
+      ...assignments.map(rolesOfAssignment),
+    ];
+    if (assignments.length > 1 || own.includes(undefined)) return { roles: [], source, ageMs: read.oldestMs };
+    const id = user?.id ?? assignments[0]?.id;
+    const ofGroups = id === undefined ? [] : await this.#rolesByGroups(id, namespace, account, read);
+    const roles = [...new Set([...own.flatMap((held) => held ?? []), ...ofGroups])];
+    return { roles, source, ageMs: read.oldestMs };
+  }
+
+  async people(namespace: string, signal: AbortSignal): Promise<readonly string[]> {
+    const read = new Reading(signal);
+    const users = await read.of(this.#directory.users);
+    const assigned = await read.of(this.#directory.assignments.of(namespace));
+    return [...new Set([...(users?.keys() ?? []), ...assigned.keys()])]
+      .filter((email) => email !== '')
+      .sort();
   }
 
   clear(): void {
     this.#directory.clear();
-    this.#learntAccount = undefined;
   }
 
   close(): void {
     this.#directory.close();
-    this.#operations.close();
   }
 
-  async #load(signal: AbortSignal): Promise<Loaded<Directory>> {
-    const account = this.#configuredAccount ?? (await this.#askAccount(signal));
-    this.#learntAccount = account;
-    const byEmail = await this.#askUsers(signal);
-    if (byEmail !== undefined) return { value: { account, byEmail } };
-    this.#logger.warn(
-      { pages: MAX_PAGES },
-      'the list of Temporal Cloud users has no end: nobody is let in by it',
+  async #rolesByGroups(
+    userId: string,
+    namespace: string,
+    account: string | undefined,
+    read: Reading,
+  ): Promise<readonly Role[]> {
+    const { groups, groupAssignments, members } = this.#directory;
+    const [listed, assigned] = await Promise.all([read.of(groups), read.of(groupAssignments.of(namespace))]);
+    const held = await Promise.all(
+      this.#givingOn({ listed, assigned, account }, namespace).map(async ({ id, roles }) =>
+        (await read.of(members.of(id))).has(userId) ? roles : [],
+      ),
     );
-    return { value: { account, byEmail: new Map() }, freshMs: ENDLESS_FRESH_MS };
+    return held.flat();
   }
 
-  /** `undefined` where the API says that our key may not know. */
-  async #askAccount(signal: AbortSignal): Promise<string | undefined> {
-    let account: string;
-    try {
-      account = await this.#operations.accountId(signal);
-    } catch (error) {
-      if (!(error instanceof OperationsError && MAY_NOT_KNOW.has(error.status))) throw error;
-      account = '';
-    }
-    if (ACCOUNT.test(account)) return account;
-    const consequence = 'account roles grant nothing and no enterprise sign-in is accepted';
-    this.#logger.warn(
-      { setting: 'access.account' },
-      `the account of our API key cannot be learnt: ${consequence}`,
+  /** Worked out once for each namespace, until a list changes. */
+  #givingOn(told: ToldOfGroups, namespace: string): readonly GivingGroup[] {
+    const known = this.#giving.get(namespace);
+    if (known !== undefined && isSame(known.told, told)) return known.groups;
+    const groups = givingGroups(told, namespace).filter(
+      ({ roles }) => this.#wanted === undefined || roles.some((role) => this.#wanted?.has(role)),
     );
-    return undefined;
+    if (this.#giving.size >= MAX_NAMESPACES) this.#giving.clear();
+    this.#giving.set(namespace, { told, groups });
+    return groups;
+  }
+}
+
+/** What the lists tell of groups. */
+interface ToldOfGroups {
+  readonly listed: ReadonlyMap<string, CloudGroup> | undefined;
+  readonly assigned: readonly CloudAssignment[];
+  readonly account: string | undefined;
+}
+
+function isSame(one: ToldOfGroups, other: ToldOfGroups): boolean {
+  return one.listed === other.listed && one.assigned === other.assigned && one.account === other.account;
+}
+
+/** Active ones, as far as their state is told, by their own access and by assignments. */
+function givingGroups({ listed, assigned, account }: ToldOfGroups, namespace: string): GivingGroup[] {
+  const own = [...(listed?.values() ?? [])]
+    .filter(isActive)
+    .map((group) => ({ id: group.id, roles: rolesOfAccess(group, namespace, account) ?? [] }));
+  const others = assigned
+    .filter(({ id }) => listed === undefined || isActiveIn(listed, id))
+    .map((row) => ({ id: row.id, roles: rolesOfAssignment(row) ?? [] }));
+  return [...own, ...others].filter(({ id, roles }) => id !== '' && roles.length > 0);
+}
+
+/** The lists that one answer rests on, and how old the oldest is. */
+class Reading {
+  readonly #signal: AbortSignal;
+  oldestMs = 0;
+
+  constructor(signal: AbortSignal) {
+    setMaxListeners(0, signal); // as many lists may be waited for at once as there are groups
+    this.#signal = signal;
   }
 
-  /** All pages; `undefined` if they go round in a circle or are more than 300. */
-  async #askUsers(signal: AbortSignal): Promise<Directory['byEmail'] | undefined> {
-    const byEmail = new Map<string, CloudUser[]>();
-    const seen = new Set<string>(['']);
-    let pageToken = '';
-    do {
-      if (seen.size > MAX_PAGES) return undefined;
-      const { users, nextPageToken } = await this.#operations.usersPage(pageToken, signal);
-      for (const user of users) {
-        const namesakes = byEmail.get(user.email);
-        if (namesakes === undefined) byEmail.set(user.email, [user]);
-        else namesakes.push(user);
-      }
-      if (nextPageToken !== '' && seen.has(nextPageToken)) return undefined;
-      seen.add(nextPageToken);
-      pageToken = nextPageToken;
-    } while (pageToken !== '');
-    return byEmail;
+  async of<T>(list: CachedAnswer<T>): Promise<T> {
+    const { value, ageMs } = await list.get(this.#signal);
+    this.oldestMs = Math.max(this.oldestMs, ageMs);
+    return value;
   }
+}
+
+function isActiveIn(groups: ReadonlyMap<string, CloudGroup>, id: string): boolean {
+  const group = groups.get(id);
+  return group !== undefined && isActive(group);
 }
 
 function overGrpc(
@@ -193,8 +239,4 @@ function check({ address, account }: TemporalCloudRolesOptions, freshMs: number,
   if (!(freshMs >= 1_000 && freshMs <= 300_000)) throw new TypeError('freshMs is not between 1 s and 300 s');
   if (!(staleMs >= freshMs && staleMs <= 900_000))
     throw new TypeError('staleMs is not between freshMs and 900 s');
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'unknown';
 }

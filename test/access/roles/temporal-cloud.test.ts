@@ -7,12 +7,12 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vi
 import { systemClock } from '../../../src/access/clock.js';
 import { Policy, type Rule } from '../../../src/access/policy.js';
 import { apiKeyFile, fixedApiKey } from '../../../src/access/roles/api-key.js';
-import type { CloudOperations, UsersPage } from '../../../src/access/roles/cloud-operations-client.js';
+import type { CloudUser } from '../../../src/access/roles/cloud-access.js';
+import type { CloudLists, CloudOperations, Page } from '../../../src/access/roles/cloud-operations-client.js';
 import {
   TemporalCloudRoles,
   type TemporalCloudRolesOptions,
 } from '../../../src/access/roles/temporal-cloud.js';
-import type { CloudUser } from '../../../src/access/roles/user-roles.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
 import {
   startCloudOperations,
@@ -141,14 +141,14 @@ describe.each(['2024-05-13-00', 'v0.3.0'])('with version %s of the API', (apiVer
       decode: may === 'decode',
       encode: may !== 'nothing',
     });
-    expect(cloud.asked.map((asked) => asked.apiVersion)).toEqual([apiVersion, apiVersion]);
+    expect(new Set(cloud.asked.map((asked) => asked.apiVersion))).toEqual(new Set([apiVersion]));
   });
 });
 
 describe('the list of users', () => {
   test('is asked for with our key, its version and a thousand people a page', async () => {
     await rolesOf(cloudRoles({ account: 'a1b2c' }));
-    expect(cloud.asked).toMatchObject([
+    expect(cloud.asked.filter(({ method }) => method === 'GetUsers')).toMatchObject([
       {
         method: 'GetUsers',
         authorization: `Bearer ${API_KEY}`,
@@ -172,8 +172,8 @@ describe('the list of users', () => {
     cloud.behaviour.pageSize = 1;
     await rolesOf(cloudRoles({ account: 'a1b2c', clock: systemClock }));
     const atMs = cloud.asked.map((asked) => asked.atMs);
-    expect(atMs).toHaveLength(46);
-    expect((atMs[45] ?? 0) - (atMs[0] ?? 0)).toBeGreaterThan(550);
+    expect(askedOf('GetUsers')).toBe(46);
+    expect((atMs.at(-1) ?? 0) - (atMs[0] ?? 0)).toBeGreaterThan((atMs.length - 41) * 100 - 50);
   });
 
   test('may have pages larger than gRPC takes by default', async () => {
@@ -232,24 +232,30 @@ describe('the list of users', () => {
   });
 });
 
-/** Every page has Alice as an owner, and a next one. */
+/** Every page of users has an owner, and a next one; there are no groups. */
 class EndlessOperations implements CloudOperations {
   pages = 0;
 
-  usersPage(): Promise<UsersPage> {
+  page<L extends keyof CloudLists>(list: L): Promise<Page<CloudLists[L]>> {
+    if (list !== 'users') return Promise.resolve({ rows: [], nextPageToken: '' });
     this.pages += 1;
     const owner: CloudUser = {
+      id: `id ${this.pages}`,
       email: this.pages === 1 ? ALICE : `user${this.pages}@example.com`,
       state: 3,
       stateDeprecated: '',
       account: { role: 1, roleDeprecated: '', customRoles: [] },
       namespaces: new Map(),
     };
-    return Promise.resolve({ users: [owner], nextPageToken: `page ${this.pages}` });
+    return Promise.resolve({ rows: [owner as CloudLists[L]], nextPageToken: `page ${this.pages}` });
   }
 
   accountId(): Promise<string> {
     return Promise.resolve('a1b2c');
+  }
+
+  seesAccess(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   close(): void {
@@ -277,10 +283,12 @@ describe('our account', () => {
   test('learnt from the API, has it refused too, and then without asking', async () => {
     const roles = cloudRoles();
     await expect(rolesOf(roles, ALICE, FOREIGN)).rejects.toMatchObject({ code: 'namespace_foreign' });
-    expect(cloud.asked.map(({ method }) => method)).toEqual(['GetAccount', 'GetUsers']);
+    expect(new Set(cloud.asked.map(({ method }) => method))).toEqual(
+      new Set(['GetCurrentIdentity', 'GetAccount', 'GetUsers']),
+    );
     clock.pass(400_000);
     await expect(rolesOf(roles, ALICE, FOREIGN)).rejects.toMatchObject({ code: 'namespace_foreign' });
-    expect(cloud.asked).toHaveLength(2);
+    expect(cloud.asked).toHaveLength(3);
     expect(roles.account()).toBe('a1b2c');
   });
 
@@ -353,7 +361,7 @@ describe('one load', () => {
     const impatient = new AbortController();
     const first = roles.rolesOf(principal(ALICE), ORDERS, impatient.signal);
     await vi.waitFor(() => {
-      expect(askedOf('GetUsers')).toBe(1);
+      expect(cloud.asked).toHaveLength(1);
     });
     impatient.abort();
     await expect(first).rejects.toMatchObject(unavailable);
@@ -460,7 +468,7 @@ describe('an API that does not answer as it should', () => {
   test('refusing our key is asked once, and what it says of the key is not logged', async () => {
     cloud.behaviour.refusal = { code: status.UNAUTHENTICATED, details: `no such key: ${API_KEY}\n` };
     await expect(rolesOf(cloudRoles({ account: 'a1b2c' }))).rejects.toMatchObject(unavailable);
-    expect(askedOf('GetUsers')).toBe(1);
+    expect(cloud.asked.length).toBe(1);
     expect(log.text).toContain('no such key: …');
     expect(log.text).not.toContain(API_KEY);
   });
@@ -468,18 +476,18 @@ describe('an API that does not answer as it should', () => {
   test('throttling us is asked three times at most', async () => {
     cloud.behaviour.refusal = { code: status.RESOURCE_EXHAUSTED };
     await expect(rolesOf(cloudRoles({ account: 'a1b2c' }))).rejects.toMatchObject(unavailable);
-    expect(askedOf('GetUsers')).toBe(3);
+    expect(cloud.asked.length).toBe(3);
   });
 
   test('is not asked again within a second of a failure', async () => {
-    cloud.behaviour.refusal = { code: status.PERMISSION_DENIED };
+    cloud.behaviour.refusal = { code: status.UNAUTHENTICATED };
     const roles = cloudRoles({ account: 'a1b2c' });
     await expect(rolesOf(roles)).rejects.toMatchObject(unavailable);
     await expect(rolesOf(roles)).rejects.toMatchObject(unavailable);
-    expect(askedOf('GetUsers')).toBe(1);
+    expect(cloud.asked.length).toBe(1);
     clock.pass(1_000);
     await expect(rolesOf(roles)).rejects.toMatchObject(unavailable);
-    expect(askedOf('GetUsers')).toBe(2);
+    expect(cloud.asked.length).toBe(2);
   });
 
   test('slow, keeps a caller no longer than the caller waits', async () => {
