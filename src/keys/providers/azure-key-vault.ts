@@ -61,6 +61,9 @@ const ALGORITHM = 'RSA-OAEP-256';
 const KEY_PATH = /^\/keys\/([A-Za-z0-9-]{1,127})(?:\/([0-9a-f]{32}))?$/;
 const IN_KEY_NAME = /^[a-z0-9-]+$/;
 const VERSION = /^[0-9a-f]{32}$/;
+const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
+/** A data key in base64. */
+const DATA_KEY_TEXT_BYTES = 44;
 /** Versions with a client of their own; beyond it the one that was used first gives way. */
 const MAX_CLIENTS = 32;
 
@@ -142,15 +145,16 @@ class AzureWrappingKey implements WrappingKey {
     }
   }
 
-  /** With the version that the payload names, if it is one of the configured key. */
+  /** With the version that the payload names, if it is one of the configured key. One that names none is another program's. */
   async unwrap(wrapped: Uint8Array, keyId: string | null, { signal }: KeyContext): Promise<UnwrappedDataKey> {
     const version = keyId === null ? await this.#currentVersion(signal) : this.#versionIn(keyId);
     if (version === undefined)
       throw new KeyholeError('key_wrong', `the payload's data key was not wrapped by ${this.name}`);
-    const plaintext = await this.#asked('unwrapKey', version, signal, (client, options) =>
-      client.unwrapKey(ALGORITHM, wrapped, options),
+    const blob = keyId === null ? blobIn(wrapped) : wrapped;
+    const result = await this.#asked('unwrapKey', version, signal, (client, options) =>
+      client.unwrapKey(ALGORITHM, blob, options),
     );
-    return { keyId: version.id, plaintext };
+    return { keyId: version.id, plaintext: keyId === null ? dataKeyIn(result) : result };
   }
 
   /** `wrapKey` without a version uses the newest and does not say which: so it is asked for and named. */
@@ -211,6 +215,25 @@ class AzureWrappingKey implements WrappingKey {
       });
     }
   }
+}
+
+/** What an RSA key of 2048, 3072 or 4096 bits wraps is as long as the key; temporal-proxy may record it in base64url. */
+function blobIn(wrapped: Uint8Array): Uint8Array {
+  if (RSA_BYTES.has(wrapped.length)) return wrapped;
+  const text = Buffer.from(wrapped).toString('latin1');
+  const blob = Buffer.from(text, 'base64url');
+  return RSA_BYTES.has(blob.length) && blob.toString('base64url') === text.replace(/=+$/, '')
+    ? blob
+    : wrapped;
+}
+
+/** temporal-proxy may have wrapped its data key in base64. */
+function dataKeyIn(result: Uint8Array): Uint8Array {
+  if (result.length !== DATA_KEY_TEXT_BYTES) return result;
+  const dataKey = Buffer.from(Buffer.from(result).toString('latin1'), 'base64');
+  if (dataKey.length !== DATA_KEY_BYTES) return result;
+  result.fill(0);
+  return dataKey;
 }
 
 type Operation = 'getKey' | 'wrapKey' | 'unwrapKey';

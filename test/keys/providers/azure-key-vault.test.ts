@@ -1,4 +1,5 @@
 // RSA keys in Azure Key Vault as wrapping keys: the real SDK against a stand-in of ours.
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { inspect } from 'node:util';
@@ -119,6 +120,25 @@ describe('azure-key-vault against a stand-in of ours', () => {
     const key = azureKeyVault({ key: first, ...clients })('orders.a1b2c');
     expect((await key.generateDataKey(context)).keyId).toBe(first);
     expect([key.holds(first), key.holds(second)]).toEqual(['yes', 'no']);
+    await close?.();
+  });
+
+  test.each([
+    ['as it is', false, false],
+    ['in base64url', true, false],
+    ['in base64url, of a data key in base64', true, true],
+  ])('unwraps what temporal-proxy recorded %s', async (_, blobIsText, dataKeyIsText) => {
+    const { vault, key, close } = await open();
+    const dataKey = plantSecret(randomBytes(32));
+    const inner = dataKeyIsText ? Buffer.from(dataKey.toString('base64')) : dataKey;
+    const { id, wrapped } = vault.wrap('orders--a1b2c', inner);
+    const recorded = blobIsText ? Buffer.from(wrapped.toString('base64url')) : wrapped;
+    const { plaintext } = await key.unwrap(recorded, null, context);
+    expect(Buffer.compare(plaintext, dataKey)).toBe(0);
+    if (blobIsText) {
+      const bound = key.unwrap(recorded, id, context);
+      await expect(bound).rejects.toMatchObject({ code: 'key_wrong_context' });
+    }
     await close?.();
   });
 
