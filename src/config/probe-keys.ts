@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { isKeyholeError } from '../errors.js';
 import { KeyCalls } from '../keys/key-calls.js';
 import type { Keyring } from '../keys/keyring.js';
+import type { WrappingKey } from '../keys/wrapping-key.js';
 import type { Observer } from '../observer.js';
 import type { KeysConfig } from './config.js';
 import type { Problem } from './problems.js';
@@ -14,9 +15,9 @@ export interface ProbeOptions {
 }
 
 /**
- * Wraps a data key and unwraps it. A problem is only what the service answers: that the key does not exist or is
- * disabled, or that we may not unwrap. A denied wrap is a warning (a server that only decodes needs none), and so is
- * no answer: an outage must not keep a server from starting.
+ * Wraps a data key and unwraps it, with each key of an entry. A problem is only what the service answers: that the
+ * key does not exist or is disabled, or that we may not unwrap. A denied wrap is a warning (a server that only decodes
+ * needs none), with a key of `unwrap` not even that; so is no answer: an outage must not keep a server from starting.
  */
 export async function probeKeys(
   entries: readonly KeysConfig[],
@@ -26,28 +27,41 @@ export async function probeKeys(
   const probes = entries.flatMap(({ namespaces }, index) =>
     namespaces
       .filter((name) => !name.includes('*'))
-      .map((name) => probe(name, `keys[${index}].wrap`, { keyring, calls, logger })),
+      .flatMap((namespace) => {
+        const { write, unwrap } = keyring.forNamespace(namespace);
+        const bound = write === 'keyhole/v1' ? namespace : null;
+        return unwrap.map((key, at) => {
+          const path = `keys[${index}].${at === 0 ? 'wrap' : `unwrap[${at - 1}]`}`;
+          return probe({ namespace, bound, key, path, wraps: at === 0 }, { calls, logger });
+        });
+      }),
   );
   return (await Promise.all(probes)).flat();
 }
 
+interface Probed {
+  readonly namespace: string;
+  /** What its data keys are bound to. */
+  readonly bound: string | null;
+  readonly key: WrappingKey;
+  readonly path: string;
+  /** Whether it is the one that wraps. */
+  readonly wraps: boolean;
+}
+
 async function probe(
-  namespace: string,
-  path: string,
-  { keyring, calls, logger }: Omit<ProbeOptions, 'observer'> & { readonly calls: KeyCalls },
+  { namespace, bound, key, path, wraps }: Probed,
+  { calls, logger }: { readonly calls: KeyCalls; readonly logger: Logger },
 ): Promise<Problem[]> {
-  const { wrap, write } = keyring.forNamespace(namespace);
-  const bound = write === 'keyhole/v1' ? namespace : null;
-  const name = `probe ${wrap.provider} ${wrap.name} ${namespace}`;
   let during: 'generate' | 'unwrap' = 'generate';
   try {
-    const made = await calls.run(during, wrap, bound, `${name} wrap`, (context) =>
-      wrap.generateDataKey(context),
+    const made = await calls.run(during, key, bound, `${path} ${namespace} wrap`, (context) =>
+      key.generateDataKey(context),
     );
     made.plaintext.fill(0);
     during = 'unwrap';
-    const opened = await calls.run(during, wrap, bound, `${name} unwrap`, (context) =>
-      wrap.unwrap(made.wrapped, made.keyId, context),
+    const opened = await calls.run(during, key, bound, `${path} ${namespace} unwrap`, (context) =>
+      key.unwrap(made.wrapped, made.keyId, context),
     );
     opened.plaintext.fill(0);
     return [];
@@ -58,9 +72,10 @@ async function probe(
     if (code === 'key_denied' && during === 'unwrap') {
       return [{ path, sentence: `namespace ${namespace}: this server may not unwrap with the key` }];
     }
+    if (code === 'key_denied' && !wraps) return [];
     const what =
       code === 'key_denied' ? 'this server may not wrap with the key' : 'the key could not be tried';
-    logger.warn({ namespace, key: wrap.name, code }, what);
+    logger.warn({ namespace, key: key.name, code }, what);
     return [];
   }
 }

@@ -26,10 +26,13 @@ class OneWayKey extends FakeWrappingKey {
 async function probe(
   key: FakeWrappingKey,
   namespaces: readonly string[] = ['orders.a1b2c'],
+  old: readonly FakeWrappingKey[] = [],
 ): Promise<{ problems: string[]; log: string }> {
   const lines: string[] = [];
   const logger = pino({}, { write: (line: string) => lines.push(line) });
-  const keyring = new Keyring([{ namespaces, wrap: () => key, sharesKey: true }]);
+  const keyring = new Keyring([
+    { namespaces, wrap: () => key, unwrap: old.map((one) => () => one), sharesKey: true },
+  ]);
   const entry: KeysConfig = {
     namespaces,
     write: 'keyhole/v1',
@@ -78,4 +81,20 @@ test('a pattern is not asked about', async () => {
   const key = new FakeWrappingKey();
   await probe(key, ['orders.*']);
   expect(key.calls).toEqual([]);
+});
+
+test('keys that only unwrap are tried too: gone or denied is a problem, a denied wrap is none', async () => {
+  const old = [
+    failing('key_gone'),
+    new OneWayKey('key_denied'),
+    failing('key_denied'),
+    new FakeWrappingKey(),
+  ];
+  expect(await probe(new FakeWrappingKey(), ['orders.a1b2c'], old)).toEqual({
+    problems: [
+      'keys[0].unwrap[0]: namespace orders.a1b2c: the key does not exist or is disabled',
+      'keys[0].unwrap[1]: namespace orders.a1b2c: this server may not unwrap with the key',
+    ],
+    log: '',
+  });
 });
