@@ -1,81 +1,161 @@
-// One file that only grows: opened, written and synced, and opened anew after anything went wrong.
-import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+// One chain in one file that only grows; after anything went wrong a new chain begins in a new file.
+import { constants, type Stats } from 'node:fs';
+import { chmod, link, open, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { AuditChain } from './audit-chain.js';
+import {
+  startRecord,
+  type AuditRecord,
+  type ChainCause,
+  type ChainStart,
+  type Link,
+} from './audit-record.js';
+import { archivedName, lastLinkIn } from './audit-tail.js';
 
 /** What is used of an open file. */
-export type AuditFileHandle = Pick<FileHandle, 'read' | 'write' | 'datasync' | 'stat' | 'close'>;
+export type AuditFileHandle = Pick<FileHandle, 'write' | 'datasync' | 'stat' | 'close'>;
 
-/** Opens `path` to append; `create`: makes it (mode 0600) if it is not there. A seam for tests. */
-export type OpenAuditFile = (path: string, create: boolean) => Promise<AuditFileHandle>;
+/** Makes `path` (mode 0600, empty whatever it was) and opens it to append. A seam for tests. */
+export type OpenAuditFile = (path: string) => Promise<AuditFileHandle>;
 
-/** `O_NONBLOCK`: a pipe in the file's place fails instead of hanging. */
-const FLAGS = constants.O_RDWR | constants.O_APPEND | constants.O_NONBLOCK;
-const NEWLINE = Buffer.from('\n');
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_TRUNC;
 
-export const openForAppending: OpenAuditFile = async (path, create) => {
-  const handle = await open(path, create ? FLAGS | constants.O_CREAT : FLAGS, 0o600);
-  if (create) await syncDirectory(dirname(path));
-  return handle;
-};
+export const openForAppending: OpenAuditFile = (path) => open(path, FLAGS | constants.O_NOFOLLOW, 0o600);
+
+export interface AuditFilePlace {
+  readonly path: string;
+  readonly open: OpenAuditFile;
+  /** What the first record of each chain says of its writer. */
+  readonly writer: Pick<ChainStart, 'version' | 'configuration'>;
+  /** Milliseconds since the epoch. */
+  readonly wall: () => number;
+}
+
+interface Writing {
+  readonly handle: AuditFileHandle;
+  readonly chain: AuditChain;
+}
 
 export class AuditFile {
-  readonly #path: string;
-  readonly #open: OpenAuditFile;
+  readonly #place: AuditFilePlace;
   /** `undefined` after something went wrong. */
-  #handle: AuditFileHandle | undefined;
-  /** Whether what the file ends with is no whole line: a crash or a full disk cut it. */
-  #torn = false;
+  #writing: Writing | undefined;
+  #last: Link | undefined;
 
-  private constructor(path: string, open: OpenAuditFile) {
-    this.#path = path;
-    this.#open = open;
-  }
-
-  /** @throws Error if the file cannot be opened, made or synced. */
-  static async create(path: string, open: OpenAuditFile): Promise<AuditFile> {
-    const file = new AuditFile(path, open);
-    await file.#begin(true);
-    return file;
+  private constructor(place: AuditFilePlace, last: Link | undefined) {
+    this.#place = place;
+    this.#last = last;
   }
 
   /**
-   * Resolves once the lines are durable. After a failure the file is opened anew (never made anew: whoever removed it
-   * brings it back), and what was cut is ended with a newline.
+   * Begins a chain at the path. What lies there is kept under the name of its own chain.
+   *
+   * @param last - the last line of the chain before, if it is known; else what lies there is asked.
+   * @throws Error if the file cannot be made and synced; then what lay there still does.
+   */
+  static async begin(place: AuditFilePlace, cause: ChainCause, last?: Link): Promise<AuditFile> {
+    const file = new AuditFile(place, last);
+    await file.#begin(cause, await lyingAt(place.path), []);
+    return file;
+  }
+
+  /** The last line that is durable. */
+  get last(): Link | undefined {
+    return this.#last;
+  }
+
+  /**
+   * Resolves once the records are durable. After a failure they begin a new chain in a new file, unless somebody
+   * removed the file: whoever did so brings it back.
    *
    * @throws Error if they may not be durable.
    */
-  readonly append = async (lines: Buffer): Promise<void> => {
-    const handle = this.#handle ?? (await this.#begin(false));
+  readonly append = async (records: readonly AuditRecord[]): Promise<void> => {
+    if (this.#writing === undefined) {
+      await this.#begin('failure', await stat(this.#place.path), records);
+      return;
+    }
+    const { handle, chain } = this.#writing;
     try {
-      await writeAll(handle, this.#torn ? Buffer.concat([NEWLINE, lines]) : lines);
+      await writeAll(handle, chain.lines(records));
       await handle.datasync();
       await assertThere(handle);
-      this.#torn = false;
+      this.#last = chain.last;
     } catch (error) {
-      this.#handle = undefined;
+      this.#writing = undefined;
       handle.close().catch(() => undefined);
       throw error;
     }
   };
 
-  async close(): Promise<void> {
-    const handle = this.#handle;
-    this.#handle = undefined;
-    await handle?.close();
+  /** Whether the file that is written lies at the path. */
+  async isInPlace(): Promise<boolean> {
+    if (this.#writing === undefined) return false;
+    const [own, there] = await Promise.all([this.#writing.handle.stat(), lyingAt(this.#place.path)]);
+    return there !== undefined && sameFile(own, there);
   }
 
-  async #begin(create: boolean): Promise<AuditFileHandle> {
-    const handle = await this.#open(this.#path, create);
+  async close(): Promise<void> {
+    const writing = this.#writing;
+    this.#writing = undefined;
+    await writing?.handle.close();
+  }
+
+  /** The new file is whole and durable before it takes the old one's name, so that no crash leaves anything between. */
+  async #begin(cause: ChainCause, there: Stats | undefined, records: readonly AuditRecord[]): Promise<void> {
+    if (there !== undefined) assertFile(there);
+    const path = there === undefined ? this.#place.path : await realpath(this.#place.path);
+    const before = there === undefined ? undefined : await lastLinkIn(path);
+    const { writer, wall } = this.#place;
+    const chain = new AuditChain();
+    const start = startRecord({ ...writer, cause, after: this.#last ?? before }, wall());
+    const handle = await this.#place.open(`${path}.new`);
     try {
+      await writeAll(handle, chain.lines([start, ...records]));
+      if (there !== undefined) await chmod(`${path}.new`, there.mode & 0o777);
       await handle.datasync();
-      this.#torn = await isTorn(handle);
+      if (there !== undefined && there.size > 0) await keepUnder(archivedName(path, before?.chain), path);
+      await rename(`${path}.new`, path);
+      await syncDirectory(dirname(path));
     } catch (error) {
       handle.close().catch(() => undefined);
+      unlink(`${path}.new`).catch(() => undefined);
       throw error;
     }
-    return (this.#handle = handle);
+    this.#writing = { handle, chain };
+    this.#last = chain.last;
   }
+}
+
+/** @throws Error of the system, but for what is not there. */
+async function lyingAt(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** What is no file must not be renamed away. */
+function assertFile(there: Stats): void {
+  if (there.isFile()) return;
+  const code = there.isDirectory() ? 'EISDIR' : 'EINVAL';
+  throw Object.assign(new Error(`${code}: the audit log needs a file`), { code });
+}
+
+/** A second name first: at no moment is there none. A crash in between has left that name already. */
+async function keepUnder(name: string, path: string): Promise<void> {
+  try {
+    await link(path, name);
+  } catch (error) {
+    const [kept, there] = await Promise.all([lyingAt(name), stat(path)]);
+    if (kept === undefined || !sameFile(kept, there)) throw error;
+  }
+}
+
+function sameFile(one: Stats, other: Stats): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
 }
 
 /** A file's name is as durable as its directory. */
@@ -86,14 +166,6 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
-}
-
-async function isTorn(handle: AuditFileHandle): Promise<boolean> {
-  const { size } = await handle.stat();
-  if (size === 0) return false;
-  const last = Buffer.alloc(1);
-  await handle.read(last, 0, 1, size - 1);
-  return !last.equals(NEWLINE);
 }
 
 async function writeAll(handle: AuditFileHandle, bytes: Buffer): Promise<void> {

@@ -1,13 +1,16 @@
 // The record in a file: durable before the answer, whatever happens to the file under us.
 import { KeyholeError } from '../errors.js';
+import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
 import type { AuditEvent, AuditLog } from './audit-log.js';
-import { AuditFile, openForAppending, type OpenAuditFile } from './audit-file.js';
-import { requestLine } from './audit-record.js';
+import { AuditFile, openForAppending, type AuditFilePlace, type OpenAuditFile } from './audit-file.js';
+import { requestRecord, type AuditRecord, type ChainStart, type Link } from './audit-record.js';
 import { systemClock, type Clock } from './clock.js';
 import { GroupCommit, Refusals } from './group-commit.js';
 import { untilAborted } from './until-aborted.js';
 
-export interface AuditFileOptions {
+export interface AuditFileOptions extends CheckpointOptions {
+  /** What the first record of each chain says of its writer. */
+  readonly writer: Pick<ChainStart, 'version' | 'configuration'>;
   /** How long a record may take to become durable. Default is 1 s. */
   readonly deadlineMs?: number;
   /** Default is the system's. */
@@ -17,49 +20,67 @@ export interface AuditFileOptions {
 }
 
 /**
- * Opens the audit file to append to it (NDJSON, mode 0600 if it is new).
+ * Begins a chain of records in the audit file (NDJSON, mode 0600 if it is new). What lies there is kept beside it,
+ * under the name of its own chain: its directory must be writable.
  *
- * @throws Error if the file cannot be opened, made or synced.
+ * @throws Error if the file cannot be made and synced.
  */
-export async function openAuditFile(path: string, options: AuditFileOptions = {}): Promise<AuditLog> {
-  const { deadlineMs = 1_000, clock = systemClock, open = openForAppending } = options;
-  const log = new FileAuditLog({ path, deadlineMs, clock, open });
-  await log.reopen();
-  return log;
+export async function openAuditFile(path: string, options: AuditFileOptions): Promise<AuditLog> {
+  const { deadlineMs = 1_000, clock = systemClock, open = openForAppending, writer } = options;
+  const place = { path, open, writer, wall: () => clock.wall() };
+  const file = await AuditFile.begin(place, 'start');
+  return new FileAuditLog({ place, deadlineMs, clock }, file, options);
+}
+
+interface Settings {
+  readonly place: AuditFilePlace;
+  readonly deadlineMs: number;
+  readonly clock: Clock;
 }
 
 /** A file, and what waits to be written to it. */
 interface Current {
-  readonly file: AuditFile;
+  readonly file: Promise<AuditFile>;
   readonly commits: GroupCommit;
 }
 
 class FileAuditLog implements AuditLog {
-  readonly #options: Required<AuditFileOptions> & { readonly path: string };
+  readonly #settings: Settings;
   readonly #refusals = new Refusals();
+  readonly #checkpoints: Checkpoints;
   #current: Current | undefined;
+  /** The last line that is durable. */
+  #last: Link | undefined;
 
-  constructor(options: Required<AuditFileOptions> & { readonly path: string }) {
-    this.#options = options;
+  constructor(settings: Settings, file: AuditFile, options: CheckpointOptions) {
+    this.#settings = settings;
+    this.#last = file.last;
+    this.#current = this.#writingTo(Promise.resolve(file));
+    this.#checkpoints = new Checkpoints(() => this.#last, options);
   }
 
   async append(event: AuditEvent): Promise<void> {
     if (this.#current === undefined) throw new KeyholeError('audit_unavailable', 'the audit file is closed');
-    await this.#current.commits.append(requestLine(event, this.#options.clock.wall()));
+    await this.#current.commits.append(requestRecord(event, this.#settings.clock.wall()));
   }
 
   /**
-   * Goes on in the file that now lies at the path, made if there is none; the old one is closed once what was handed
-   * in before is written. A write that hangs in the old one no longer matters.
+   * Goes on in a new file if the one that is written no longer lies at the path, or cannot be written: what was handed
+   * in before ends in the old one. A write that hangs in the old one no longer matters.
    *
-   * @throws Error if the file cannot be opened, made or synced; the old one then stays in use.
+   * @throws Error if the file cannot be made and synced; the old one then stays in use.
    */
   async reopen(): Promise<void> {
-    const { path, open, deadlineMs, clock } = this.#options;
-    const file = await AuditFile.create(path, open);
-    const commits = new GroupCommit({ commit: file.append, refusals: this.#refusals, deadlineMs, clock });
     const old = this.#current;
-    this.#current = { file, commits };
+    if (old === undefined) return;
+    if (!old.commits.stuck && (await (await old.file).isInPlace())) return;
+    const begun = this.#successor(old);
+    const orOld = begun.catch(async () => {
+      await old.commits.ended();
+      return old.file;
+    });
+    this.#current = this.#writingTo(orOld);
+    await begun;
     await this.#finish(old);
   }
 
@@ -67,13 +88,34 @@ class FileAuditLog implements AuditLog {
     const last = this.#current;
     this.#current = undefined;
     await this.#finish(last);
+    this.#checkpoints.end();
+  }
+
+  #writingTo(file: Promise<AuditFile>): Current {
+    const { deadlineMs, clock } = this.#settings;
+    const commit = async (records: readonly AuditRecord[]): Promise<void> => {
+      const open = await file;
+      await open.append(records);
+      this.#last = open.last;
+    };
+    return { file, commits: new GroupCommit({ commit, refusals: this.#refusals, deadlineMs, clock }) };
+  }
+
+  /** Begins once the old file's last line is known: what comes meanwhile waits for it. */
+  async #successor(old: Current): Promise<AuditFile> {
+    await old.commits.settled();
+    const cause = old.commits.stuck ? 'failure' : 'reopen';
+    const file = await AuditFile.begin(this.#settings.place, cause, this.#last);
+    this.#last = file.last;
+    return file;
   }
 
   /** Closing waits for a write that hangs; nobody waits for both. */
   async #finish(current: Current | undefined): Promise<void> {
     if (current === undefined) return;
     await current.commits.settled();
-    const signal = AbortSignal.timeout(this.#options.deadlineMs);
-    await untilAborted(current.file.close(), signal, () => new Error('late')).catch(() => undefined);
+    const signal = AbortSignal.timeout(this.#settings.deadlineMs);
+    const closed = current.file.then((file) => file.close());
+    await untilAborted(closed, signal, () => new Error('late')).catch(() => undefined);
   }
 }

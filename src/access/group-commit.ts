@@ -1,11 +1,11 @@
 // Records on their way to something durable: those that wait while one write is synced share the next one.
 import { KeyholeError } from '../errors.js';
-import { gapLine, type Gap } from './audit-record.js';
+import { gapRecord, type AuditRecord, type Gap } from './audit-record.js';
 import type { Clock } from './clock.js';
 
 export interface GroupCommitOptions {
-  /** Makes some lines durable, all or none as far as the answer goes. Never called while a call is under way. */
-  readonly commit: (lines: Buffer) => Promise<void>;
+  /** Makes some records durable, all or none as far as the answer goes. Never called while a call is under way. */
+  readonly commit: (records: readonly AuditRecord[]) => Promise<void>;
   /** What was refused so far; several logs that follow each other share it. */
   readonly refusals: Refusals;
   readonly deadlineMs: number;
@@ -32,7 +32,7 @@ export class Refusals {
 }
 
 interface Waiting {
-  readonly line: string;
+  readonly record: AuditRecord;
   readonly resolve: () => void;
   /** Counts only the first time. */
   readonly refuse: (cause?: unknown) => void;
@@ -46,6 +46,7 @@ export class GroupCommit {
   readonly #waiting = new Set<Waiting>();
   readonly #pending = new Set<Promise<void>>();
   #committing = false;
+  #running = Promise.resolve();
   /** The write under way has taken longer than the deadline: whoever comes meanwhile need not wait for it. */
   #stuck = false;
 
@@ -54,16 +55,16 @@ export class GroupCommit {
   }
 
   /**
-   * Resolves once the line is durable.
+   * Resolves once the record is durable.
    *
-   * @throws KeyholeError `audit_unavailable` if it is not within the deadline, or too many wait already. The line may
+   * @throws KeyholeError `audit_unavailable` if it is not within the deadline, or too many wait already. The record may
    * still be written later.
    */
-  async append(line: string): Promise<void> {
+  async append(record: AuditRecord): Promise<void> {
     if (this.#stuck || this.#pending.size >= MAX_WAITING) throw this.#refusal();
-    const durable = this.#enqueue(line);
+    const durable = this.#enqueue(record);
     this.#pending.add(durable);
-    if (!this.#committing) void this.#run();
+    if (!this.#committing) this.#running = this.#run();
     try {
       await durable;
     } finally {
@@ -71,12 +72,22 @@ export class GroupCommit {
     }
   }
 
+  /** Whether the write under way has taken longer than the deadline. */
+  get stuck(): boolean {
+    return this.#stuck;
+  }
+
+  /** Resolves once nothing is written any more, however long that takes. */
+  ended(): Promise<void> {
+    return this.#running;
+  }
+
   /** Resolves once every record handed in so far is durable or refused: within the deadline. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#pending);
   }
 
-  #enqueue(line: string): Promise<void> {
+  #enqueue(record: AuditRecord): Promise<void> {
     return new Promise((resolve, reject) => {
       let open = true;
       const refuse = (cause?: unknown): void => {
@@ -91,7 +102,7 @@ export class GroupCommit {
         refuse();
       }, this.#options.deadlineMs);
       const waiting: Waiting = {
-        line,
+        record,
         refuse,
         resolve: () => {
           open = false;
@@ -117,10 +128,10 @@ export class GroupCommit {
   async #commit(batch: readonly Waiting[]): Promise<void> {
     const { commit, refusals, clock } = this.#options;
     const gap = refusals.take();
-    const lines = batch.map(({ line }) => line);
-    if (gap !== undefined) lines.unshift(gapLine(gap, clock.wall()));
+    const records = batch.map(({ record }) => record);
+    if (gap !== undefined) records.unshift(gapRecord(gap, clock.wall()));
     try {
-      await commit(Buffer.from(lines.join('')));
+      await commit(records);
     } catch (error) {
       if (gap !== undefined) refusals.add(gap);
       for (const { refuse } of batch) refuse(error);

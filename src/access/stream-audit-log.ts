@@ -1,37 +1,54 @@
 // The record on a stream, such as stdout for a collector: as durable as whoever reads it makes it.
 import type { Writable } from 'node:stream';
+import { AuditChain } from './audit-chain.js';
+import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
 import type { AuditEvent, AuditLog } from './audit-log.js';
-import { requestLine } from './audit-record.js';
+import {
+  requestRecord,
+  startRecord,
+  type AuditRecord,
+  type ChainCause,
+  type ChainStart,
+  type Link,
+} from './audit-record.js';
 import { systemClock, type Clock } from './clock.js';
 import { GroupCommit, Refusals } from './group-commit.js';
 
-export interface StreamAuditOptions {
+export interface StreamAuditOptions extends CheckpointOptions {
+  /** What the first record of each chain says of its writer. */
+  readonly writer: Pick<ChainStart, 'version' | 'configuration'>;
   /** How long the stream may take to accept a record. Default is 1 s. */
   readonly deadlineMs?: number;
   /** Default is the system's. */
   readonly clock?: Clock;
 }
 
-/** The stream stays its owner's, who closes it. */
+/** The stream stays its owner's, who closes it. A chain begins with the first record, and after each failure. */
 export class StreamAuditLog implements AuditLog {
+  readonly #stream: Writable;
+  readonly #writer: StreamAuditOptions['writer'];
   readonly #clock: Clock;
   readonly #commits: GroupCommit;
+  readonly #checkpoints: Checkpoints;
+  #chain: AuditChain | undefined;
+  #cause: ChainCause = 'start';
+  #last: Link | undefined;
 
-  constructor(stream: Writable, { deadlineMs = 1_000, clock = systemClock }: StreamAuditOptions = {}) {
+  constructor(stream: Writable, options: StreamAuditOptions) {
+    const { writer, deadlineMs = 1_000, clock = systemClock } = options;
+    this.#stream = stream;
+    this.#writer = writer;
     this.#clock = clock;
     // a reader that went away shows in the answer to the write; without a listener it would end the process
     stream.on('error', () => undefined);
-    this.#commits = new GroupCommit({
-      commit: (lines) => flushed(stream, lines),
-      refusals: new Refusals(),
-      deadlineMs,
-      clock,
-    });
+    const commit = (records: readonly AuditRecord[]): Promise<void> => this.#commit(records);
+    this.#commits = new GroupCommit({ commit, refusals: new Refusals(), deadlineMs, clock });
+    this.#checkpoints = new Checkpoints(() => this.#last, options);
   }
 
   /** Resolves once the operating system has taken the record over. */
   async append(event: AuditEvent): Promise<void> {
-    await this.#commits.append(requestLine(event, this.#clock.wall()));
+    await this.#commits.append(requestRecord(event, this.#clock.wall()));
   }
 
   /** There is nothing to open. */
@@ -41,6 +58,25 @@ export class StreamAuditLog implements AuditLog {
 
   async close(): Promise<void> {
     await this.#commits.settled();
+    this.#checkpoints.end();
+  }
+
+  async #commit(records: readonly AuditRecord[]): Promise<void> {
+    const chain = this.#chain ?? new AuditChain();
+    const start = this.#chain === undefined ? [this.#startRecord()] : [];
+    this.#chain = chain;
+    try {
+      await flushed(this.#stream, chain.lines([...start, ...records]));
+      this.#last = chain.last;
+    } catch (error) {
+      this.#chain = undefined;
+      this.#cause = 'failure';
+      throw error;
+    }
+  }
+
+  #startRecord(): AuditRecord {
+    return startRecord({ ...this.#writer, cause: this.#cause, after: this.#last }, this.#clock.wall());
   }
 }
 

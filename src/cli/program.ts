@@ -1,6 +1,6 @@
 // The command line: which commands there are, and their options.
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../config/package-version.js';
 import { EXIT } from './exit-codes.js';
 
 /** Runs the command that the arguments name. Answers its exit code. */
@@ -22,7 +22,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
 function programWith(done: (code: number) => void): Command {
   const program = new Command('keyhole')
     .description('seals the payloads of Temporal workflows, and opens them for those who may read them')
-    .version(version(), '-V, --version', 'print the version')
+    .version(packageVersion(), '-V, --version', 'print the version')
     .exitOverride()
     .showHelpAfterError('(keyhole --help tells more)');
   program
@@ -62,10 +62,21 @@ function programWith(done: (code: number) => void): Command {
     .action(async (file: string, { id }: { id?: string }) => {
       done(await (await import('./keys.js')).generateKeys({ file, id }));
     });
+  addAuditCommands(program, done);
   return program;
 }
 
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return (manifest as { version: string }).version;
+function addAuditCommands(program: Command, done: (code: number) => void): void {
+  const audit = program.command('audit').description('the record of who asked for what');
+  audit
+    .command('verify')
+    .description('prove that no line was changed, dropped, added or moved; exit code 0 or 1')
+    .argument('<file...>', 'files of the record, in any order')
+    .option(
+      '--checkpoint <checkpoint...>',
+      'a line known from elsewhere, as the log tells it: CHAIN:SEQUENCE:HASH',
+    )
+    .action(async (files: string[], { checkpoint = [] }: { checkpoint?: string[] }) => {
+      done(await (await import('./audit.js')).verify({ files, checkpoints: checkpoint }));
+    });
 }

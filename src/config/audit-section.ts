@@ -22,15 +22,13 @@ export async function readAudit(
   return { file };
 }
 
+/** Each chain of records begins in a new file, which takes this name: so the directory counts. */
 async function fileProblem(file: string): Promise<string | undefined> {
   const there = await stat(file).catch(() => undefined);
   if (there !== undefined && !there.isFile()) return 'is not a file';
-  const mayWrite = await access(there === undefined ? dirname(file) : file, constants.W_OK).then(
+  const mayWrite = await access(dirname(file), constants.W_OK).then(
     () => true,
     () => false,
   );
-  if (mayWrite) return undefined;
-  return there === undefined
-    ? 'its directory does not exist, or this user may not write there'
-    : 'this user may not write the file';
+  return mayWrite ? undefined : 'its directory does not exist, or this user may not write there';
 }

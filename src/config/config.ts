@@ -1,4 +1,5 @@
 // What a configuration says once nothing is wrong with it: every default filled in, every file read.
+import type { Credential } from '../access/credentials.js';
 import type { IssuerOptions } from '../access/issuer-options.js';
 import type { Rule } from '../access/policy.js';
 import type { ApiKey } from '../access/roles/api-key.js';
@@ -16,6 +17,8 @@ export interface Config {
   readonly keys: readonly KeysConfig[];
   readonly access: AccessConfig;
   readonly audit: 'stdout' | { readonly file: string };
+  /** SHA-256 of the file, in hex; `undefined` where there is none. */
+  readonly digest: string | undefined;
   readonly metrics: Address;
   /** What is no mistake, but should be known: one sentence each. */
   readonly warnings: readonly string[];
@@ -62,6 +65,12 @@ export interface AccessConfig {
   readonly issuers: readonly IssuerConfig[];
   readonly roles: RolesConfig;
   readonly rules: readonly Rule[];
+  readonly credentials: readonly CredentialConfig[];
+}
+
+export interface CredentialConfig extends Credential {
+  /** As in `people` of the static source. */
+  readonly roles: readonly string[];
 }
 
 export type IssuerConfig =

@@ -1,4 +1,5 @@
 // From configuration file and environment to a configuration, or to everything that is wrong with them.
+import { hash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import type { Config, LogLevel } from './config.js';
 import { readAccess } from './access-section.js';
@@ -40,15 +41,15 @@ export async function loadConfig({ file, env, cwd, process, nowMs }: LoadOptions
     for (const { path, sentence } of processProblems(process, env)) problems.add(path, sentence);
     warnings.push(...processWarnings(process));
   }
-  const { document, path } = await readDocument({ file, env, cwd }, problems);
+  const { document, path, digest } = await readDocument({ file, env, cwd }, problems);
   const fileDirectory = path === undefined ? cwd : dirname(path);
   const place: Place = { env, cwd, fileDirectory, problems, warnings, nowMs: nowMs ?? Date.now() };
   const config = document === undefined ? undefined : await readSections(document, place);
   if (config === undefined || problems.all.length > 0) return { problems: problems.all };
-  return { config };
+  return { config: { ...config, digest } };
 }
 
-async function readSections(document: unknown, place: Place): Promise<Config | undefined> {
+async function readSections(document: unknown, place: Place): Promise<Omit<Config, 'digest'> | undefined> {
   const file = readShape(FILE, document, '', place.problems);
   const logLevel = logLevelOf(place);
   const server = await readServer(file, place);
@@ -74,6 +75,8 @@ interface Document {
   readonly document: unknown;
   /** Absolute; `undefined`: there is no file. */
   readonly path: string | undefined;
+  /** SHA-256 of the file, in hex. */
+  readonly digest?: string;
 }
 
 async function readDocument({ file, env, cwd }: LoadOptions, problems: Problems): Promise<Document> {
@@ -86,7 +89,7 @@ async function readDocument({ file, env, cwd }: LoadOptions, problems: Problems)
     return { document: undefined, path };
   }
   const parsed = parseYaml(result.text);
-  if ('value' in parsed) return { document: parsed.value ?? {}, path };
+  if ('value' in parsed) return { document: parsed.value ?? {}, path, digest: hash('sha256', result.text) };
   const name = given?.value ?? DEFAULT_FILE;
   for (const { line, column, sentence } of parsed.mistakes)
     problems.add(`${name}:${line}:${column}`, sentence);

@@ -1,7 +1,9 @@
 // A codec server from its configuration: started, reloaded, ended.
 import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
+import { checkpointText } from '../access/audit-checkpoints.js';
 import type { AuditLog } from '../access/audit-log.js';
+import type { Link } from '../access/audit-record.js';
 import { openAuditFile } from '../access/file-audit-log.js';
 import { StreamAuditLog } from '../access/stream-audit-log.js';
 import { createCodecServer, type CodecServer } from '../server/app.js';
@@ -12,6 +14,7 @@ import { urlHost, type Address } from './address.js';
 import { assemble, type Assembled } from './assemble.js';
 import type { Config } from './config.js';
 import type { LoadResult } from './load-config.js';
+import { packageVersion } from './package-version.js';
 import { problemLine, type Problem } from './problems.js';
 
 export interface ServiceOptions {
@@ -35,10 +38,13 @@ const RETIRED_MS = 2 * CALLER_DEADLINE_MS;
  */
 export async function startService(options: ServiceOptions): Promise<StartResult> {
   const { config, logger } = options;
-  const opened = await openAudit(config.audit, options.stdout);
-  if ('problems' in opened) return opened;
-  const { audit } = opened;
   const metrics = createMetrics();
+  const opened = await openAudit(config, { ...options, metrics });
+  if ('problems' in opened) {
+    await metrics.close();
+    return opened;
+  }
+  const { audit } = opened;
   const result = await assemble(config, { logger, metrics, audit });
   if ('problems' in result) {
     await Promise.all([audit.close(), metrics.close()]);
@@ -179,7 +185,7 @@ export class Service {
   /** The file that is open, unless the configuration names another one. */
   async #auditFor(config: Config): Promise<AuditResult> {
     const same = JSON.stringify(config.audit) === JSON.stringify(this.#config.audit);
-    return same ? { audit: this.#audit } : openAudit(config.audit, this.#options.stdout);
+    return same ? { audit: this.#audit } : openAudit(config, { ...this.#options, metrics: this.#metrics });
   }
 
   async #close(): Promise<void> {
@@ -191,13 +197,24 @@ export class Service {
 
 type AuditResult = { readonly audit: AuditLog } | { readonly problems: readonly Problem[] };
 
-async function openAudit(audit: Config['audit'], stdout: Writable): Promise<AuditResult> {
-  if (audit === 'stdout') return { audit: new StreamAuditLog(stdout) };
+async function openAudit(
+  { audit, digest }: Config,
+  { stdout, logger, metrics }: Pick<ServiceOptions, 'stdout' | 'logger'> & { readonly metrics: Metrics },
+): Promise<AuditResult> {
+  const options = {
+    writer: { version: packageVersion(), configuration: digest },
+    onCheckpoint: (checkpoint: Link) => {
+      logger.info({ checkpoint: checkpointText(checkpoint) }, 'audit checkpoint');
+      metrics.auditCheckpoint(checkpoint.sequence);
+    },
+  };
+  if (audit === 'stdout') return { audit: new StreamAuditLog(stdout, options) };
   try {
-    return { audit: await openAuditFile(audit.file) };
+    return { audit: await openAuditFile(audit.file, options) };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    return { problems: [{ path: 'audit.file', sentence: `the file cannot be opened and synced (${code})` }] };
+    const sentence = `the file cannot be made and synced in its directory (${code})`;
+    return { problems: [{ path: 'audit.file', sentence }] };
   }
 }
 

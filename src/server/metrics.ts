@@ -27,6 +27,8 @@ export interface Metrics {
   payloads(outcome: 'passed' | 'refused', count: number): void;
   /** How old what a decision rested on was. */
   decisionAge(ageMs: number): void;
+  /** A line of the record was told as a checkpoint: its place in its chain, and that it was now. */
+  auditCheckpoint(sequence: number): void;
   /** Serves `GET /metrics` on a listener of its own; port 0 takes a free one. */
   listen(address: { readonly host: string; readonly port: number }): Promise<{ url: string; port: number }>;
   close(): Promise<void>;
@@ -71,7 +73,7 @@ export function createMetrics(): Metrics {
   };
 }
 
-function requestMetrics(meter: Meter): Pick<Metrics, 'request' | 'decisionAge'> {
+function requestMetrics(meter: Meter): Pick<Metrics, 'request' | 'decisionAge' | 'auditCheckpoint'> {
   const requests = meter.createCounter('keyhole_requests', { description: 'requests answered' });
   const duration = meter.createHistogram('keyhole_request_duration_seconds', {
     description: 'from the request line to the end of the answer',
@@ -81,7 +83,17 @@ function requestMetrics(meter: Meter): Pick<Metrics, 'request' | 'decisionAge'> 
     description: 'age of what a decision rested on',
     advice: { explicitBucketBoundaries: AGES },
   });
+  const sequence = meter.createGauge('keyhole_audit_checkpoint_sequence', {
+    description: 'place in its chain of the last checkpoint of the record',
+  });
+  const checkpointTime = meter.createGauge('keyhole_audit_checkpoint_time_seconds', {
+    description: 'when the last checkpoint of the record was, since the epoch',
+  });
   return {
+    auditCheckpoint: (at) => {
+      sequence.record(at);
+      checkpointTime.record(Math.round(Date.now() / 1000));
+    },
     request: ({ route, status, code, durationMs }) => {
       requests.add(1, { route, status: String(status), code });
       duration.record(durationMs / 1000, { route });

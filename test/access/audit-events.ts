@@ -1,5 +1,6 @@
 // Records as the codec server hands them in, and how they are read back.
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { AuditEvent } from '../../src/access/audit-log.js';
 import { keepStream } from '../streams.js';
 
@@ -25,12 +26,18 @@ export function auditEvent(requestId: string, changed: Partial<AuditEvent> = {})
   };
 }
 
+/** What tests give as the writer of a record. */
+export const WRITER = { version: '1.2.3', configuration: 'c'.repeat(64) };
+
 export interface Line {
-  readonly type: 'request' | 'gap';
-  readonly requestId?: string;
-  readonly refused?: number;
-  readonly since?: string;
-  readonly time: string;
+  readonly time: number;
+  readonly start_time?: number;
+  readonly end_time?: number;
+  /** Of a gap: how many were refused. */
+  readonly count?: number;
+  readonly status_code: string;
+  readonly http_request?: { readonly uid: string };
+  readonly unmapped: { readonly type: 'start' | 'request' | 'gap' };
 }
 
 /** The lines of an audit file; those that were torn are left out. */
@@ -46,9 +53,25 @@ export async function linesOf(path: string): Promise<Line[]> {
   });
 }
 
-/** Request ids and gaps, in order: `a`, `b`, `gap of 2`, … */
+/** Request ids and gaps, in order: `a`, `b`, `gap of 2`, …; what begins a chain is left out. */
 export async function told(path: string): Promise<string[]> {
-  return (await linesOf(path)).map(({ type, requestId, refused }) =>
-    type === 'gap' ? `gap of ${refused ?? 'nothing'}` : (requestId ?? ''),
-  );
+  return (await linesOf(path)).map(said).filter((said) => said !== 'start');
+}
+
+/** A line in a word. */
+export function said({ unmapped, http_request, count }: Line): string {
+  if (unmapped.type === 'request') return http_request?.uid ?? '';
+  return unmapped.type === 'gap' ? `gap of ${count ?? 'nothing'}` : unmapped.type;
+}
+
+/** The files of a record, those kept under the names of their chains among them. */
+export async function filesOf(path: string): Promise<string[]> {
+  const directory = dirname(path);
+  const names = await readdir(directory);
+  return names.filter((name) => /\.ndjson(\.1)?$/.test(name)).map((name) => join(directory, name));
+}
+
+/** What all files of a record tell, in any order. */
+export async function toldInAll(path: string): Promise<string[]> {
+  return (await Promise.all((await filesOf(path)).map(told))).flat();
 }

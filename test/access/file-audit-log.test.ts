@@ -1,5 +1,6 @@
 // The record in a file: durable before the answer, and refused where it cannot be.
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFileSync, mkdirSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -10,9 +11,10 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openForAppending, type AuditFileHandle, type OpenAuditFile } from '../../src/access/audit-file.js';
 import type { AuditEvent, AuditLog } from '../../src/access/audit-log.js';
+import { verifyAudit } from '../../src/access/audit-verify.js';
 import { openAuditFile, type AuditFileOptions } from '../../src/access/file-audit-log.js';
 import { plantSecret } from '../streams.js';
-import { auditEvent, linesOf, told } from './audit-events.js';
+import { auditEvent, filesOf, linesOf, told, toldInAll, WRITER } from './audit-events.js';
 import { FakeClock } from './fake-clock.js';
 
 let directory: string;
@@ -28,8 +30,8 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function openLog(options: AuditFileOptions = {}): Promise<AuditLog> {
-  const log = await openAuditFile(path, options);
+async function openLog(options: Partial<AuditFileOptions> = {}): Promise<AuditLog> {
+  const log = await openAuditFile(path, { writer: WRITER, ...options });
   opened.push(log);
   return log;
 }
@@ -44,8 +46,8 @@ class Faults {
   /** Bytes one write takes at most. */
   portion = Infinity;
 
-  readonly open: OpenAuditFile = async (file, create) => {
-    const real = await openForAppending(file, create);
+  readonly open: OpenAuditFile = async (file) => {
+    const real = await openForAppending(file);
     return this.#with(real);
   };
 
@@ -61,7 +63,6 @@ class Faults {
       return { bytesWritten, buffer: bytes };
     };
     return {
-      read: real.read.bind(real),
       stat: real.stat.bind(real),
       close: real.close.bind(real),
       write: write as AuditFileHandle['write'],
@@ -96,42 +97,72 @@ describe('a record', () => {
     const text = await readFile(path, 'utf8');
     expect(text.endsWith('\n')).toBe(true);
     expect(text).not.toContain(secret);
-    expect(await linesOf(path)).toEqual([
-      {
-        time: '2026-11-24T12:00:00.000Z',
+    const [start, request] = await linesOf(path);
+    expect(start?.unmapped.type).toBe('start');
+    expect(request).toEqual({
+      time: Date.parse('2026-11-24T12:00:00Z'),
+      activity_id: 10,
+      activity_name: 'Decrypt',
+      category_uid: 6,
+      class_uid: 6005,
+      type_uid: 600510,
+      severity_id: 1,
+      status_id: 1,
+      status_code: 'ok',
+      metadata: {
+        version: '1.8.0',
+        product: { name: 'Keyhole', vendor_name: 'temporal-keyhole' },
+        log_name: 'keyhole-audit',
+        sequence: 1,
+      },
+      actor: {
+        user: { uid: 'auth0|alice', email_addr: 'alice@example.com' },
+        idp: { name: 'https://idp.example/' },
+        authorizations: [
+          {
+            decision: 'allowed',
+            policy: { uid: 'rules[0]', name: 'namespace:admin', type: 'temporal-cloud' },
+          },
+        ],
+      },
+      src_endpoint: { ip: '127.0.0.1' },
+      database: { name: 'orders.a1b2c', type: 'Temporal namespace', type_id: 99 },
+      http_request: { uid: 'r1' },
+      http_response: { code: 200 },
+      unmapped: {
         type: 'request',
-        requestId: 'r1',
-        action: 'decode',
-        status: 200,
-        outcome: 'ok',
-        who: {
-          subject: 'auth0|alice',
-          email: 'alice@example.com',
-          issuer: 'https://idp.example/',
-          method: 'bearer',
-          address: '127.0.0.1',
-        },
-        namespace: { claimed: 'orders.a1b2c', bound: ['orders.a1b2c'] },
-        why: { rule: 0, role: 'namespace:admin', source: 'temporal-cloud', ageMs: 1_235 },
+        method: 'bearer',
+        decisionAgeMs: 1_235,
+        bound: ['orders.a1b2c'],
         keys: ['alias/orders_a1b2c'],
         payloads: { opened: 2, sealed: 0, passed: 1, failed: 0, refused: 0 },
         digests: ['a'.repeat(64), 'b'.repeat(64)],
+        chain: {
+          id: expect.stringMatching(/^[0-9a-f]{24}$/) as unknown,
+          previous: createHash('sha256')
+            .update(text.split('\n')[0] ?? '')
+            .digest('hex'),
+        },
       },
-    ]);
+    });
   });
 
   test('of a refusal has no reason and perhaps no e-mail', async () => {
     const log = await openLog();
     const { who } = auditEvent('r1');
     await log.append(auditEvent('r1', { why: undefined, who: { ...who, email: undefined } }));
-    expect(await linesOf(path)).toMatchObject([{ why: null, who: { email: null } }]);
+    const [, refusal] = await linesOf(path);
+    expect(refusal).toMatchObject({
+      actor: { user: { uid: 'auth0|alice' }, authorizations: [{ decision: 'denied' }] },
+    });
+    expect(JSON.stringify(refusal)).not.toMatch(/email_addr|policy|decisionAge/);
   });
 
   test('cannot be made to look like two', async () => {
     const log = await openLog();
     const { who } = auditEvent('r1');
     await log.append(auditEvent('r1', { who: { ...who, subject: 'a"}\n{"type":"request"}\r\n\u2028\0' } }));
-    expect((await readFile(path, 'utf8')).match(/\n/g)).toHaveLength(1);
+    expect((await readFile(path, 'utf8')).match(/\n/g)).toHaveLength(2);
   });
 
   test('names the longest subject there may be in full', async () => {
@@ -139,7 +170,7 @@ describe('a record', () => {
     const { who } = auditEvent('r1');
     const subject = '\u20ac'.repeat(255);
     await log.append(auditEvent('r1', { who: { ...who, subject } }));
-    expect(await linesOf(path)).toMatchObject([{ who: { subject } }]);
+    expect((await linesOf(path))[1]).toMatchObject({ actor: { user: { uid: subject } } });
   });
 
   test('takes at most 16 KiB, whatever callers sent', async () => {
@@ -155,11 +186,12 @@ describe('a record', () => {
         digests: Array.from({ length: 10_000 }, () => 'c'.repeat(64)),
       }),
     );
-    expect((await readFile(path)).length).toBeLessThanOrEqual(16_384);
+    const [, line = ''] = (await readFile(path, 'utf8')).split('\n');
+    expect(Buffer.byteLength(line)).toBeLessThan(16_384);
     const named = expect.any(Array) as unknown;
-    expect(await linesOf(path)).toMatchObject([
-      { namespace: { bound: named, boundMore: 9_989 }, keys: named, keysMore: 9_989 },
-    ]);
+    expect((await linesOf(path))[1]).toMatchObject({
+      unmapped: { bound: named, boundMore: 9_991, keys: named, keysMore: 9_991 },
+    });
   });
 });
 
@@ -169,23 +201,47 @@ describe('the file', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
-  test('keeps what was in it', async () => {
+  test('of before is kept under the name of its chain, which the new one names', async () => {
     await (await openLog()).append(auditEvent('before'));
+    const last = (await readFile(path, 'utf8')).trim().split('\n').at(-1) ?? '';
+    const { id } = (JSON.parse(last) as { unmapped: { chain: { id: string } } }).unmapped.chain;
     await (await openLog()).append(auditEvent('after'));
-    expect(await told(path)).toEqual(['before', 'after']);
+    expect(await told(join(directory, `audit-${id}.ndjson`))).toEqual(['before']);
+    expect(await told(path)).toEqual(['after']);
+    expect((await linesOf(path))[0]).toMatchObject({
+      metadata: { product: { version: '1.2.3' } },
+      unmapped: {
+        cause: 'start',
+        after: { chain: id, sequence: 1, hash: createHash('sha256').update(last).digest('hex') },
+        configuration: 'c'.repeat(64),
+      },
+    });
   });
 
-  test('that ends in the middle of a line is gone on with on a new one', async () => {
-    await writeFile(path, '{"type":"request","requestId":"whole"}\n{"type":"requ');
+  test('that ends in the middle of a line is kept as it is, and its last whole line named', async () => {
+    await (await openLog()).append(auditEvent('whole'));
+    appendFileSync(path, '{"time":1');
+    const before = await readFile(path, 'utf8');
     await (await openLog()).append(auditEvent('after'));
-    expect((await readFile(path, 'utf8')).split('\n')[1]).toBe('{"type":"requ');
-    expect(await told(path)).toEqual(['whole', 'after']);
+    const [kept = ''] = (await filesOf(path)).filter((file) => file !== path);
+    expect(await readFile(kept, 'utf8')).toBe(before);
+    expect((await linesOf(path))[0]).toMatchObject({ unmapped: { after: { sequence: 1 } } });
+    expect(await verifyAudit(await filesOf(path))).toMatchObject({ mistakes: [], lines: 4, chains: 2 });
+  });
+
+  test('of something else is kept too', async () => {
+    await writeFile(path, 'not a record\n', { mode: 0o640 });
+    await openLog();
+    const [kept = ''] = (await filesOf(path)).filter((file) => file !== path);
+    expect(kept).toMatch(/audit-unknown-[0-9a-f]{12}\.ndjson$/);
+    expect(await readFile(kept, 'utf8')).toBe('not a record\n');
+    expect(statSync(path).mode & 0o777).toBe(0o640);
   });
 
   test.each<[what: string, at: () => string]>([
     ['in a directory that is not there', () => join(directory, 'missing', 'audit.ndjson')],
     ['that is a directory', () => directory],
-    ['that cannot be synced', () => '/dev/full'],
+    ['that is a device', () => '/dev/full'],
     [
       'that is a pipe nobody reads',
       () => {
@@ -194,7 +250,7 @@ describe('the file', () => {
       },
     ],
   ])('%s is refused at the start', async (_what, at) => {
-    await expect(openAuditFile(at())).rejects.toThrow(/ENOENT|EISDIR|EINVAL/);
+    await expect(openAuditFile(at(), { writer: WRITER })).rejects.toThrow(/ENOENT|EISDIR|EINVAL/);
   });
 });
 
@@ -229,19 +285,25 @@ describe('a record that was accepted', () => {
     expect(await told(path)).toEqual(['a', 'b']);
   });
 
-  test('is there after kill -9', async () => {
+  test('is there after kill -9, again and again, and what is left can be proven', async () => {
     const script = fileURLToPath(new URL('kill-while-appending.ts', import.meta.url));
-    const child = spawn(process.execPath, ['--import', 'tsx', script, path], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const said: string[] = [];
-    for await (const line of createInterface({ input: child.stdout })) {
-      said.push(line);
-      if (said.length === 100) child.kill('SIGKILL');
+    const promised: string[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const child = spawn(process.execPath, ['--import', 'tsx', script, path], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let lines = 0;
+      for await (const line of createInterface({ input: child.stdout })) {
+        promised.push(line);
+        lines += 1;
+        if (lines === 50 * (round + 1)) child.kill('SIGKILL');
+      }
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      expect(child.signalCode).toBe('SIGKILL');
     }
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-    expect(child.signalCode).toBe('SIGKILL');
-    expect((await told(path)).slice(0, said.length)).toEqual(said);
+    const kept = new Set(await toldInAll(path));
+    expect(promised.filter((id) => !kept.has(id))).toEqual([]);
+    expect(await verifyAudit(await filesOf(path))).toMatchObject({ mistakes: [], chains: 3 });
   });
 
   test('is written before the end', async () => {
@@ -269,13 +331,15 @@ describe.each(['write', 'datasync'] as const)('a %s', (operation) => {
       faults[operation] = undefined;
       clock.pass(5_000);
       await log.append(auditEvent('after'));
-      const lines = (await linesOf(path)).slice(-2);
-      expect(lines).toMatchObject([
-        { type: 'gap', refused: 2, since: '2026-11-24T12:00:00.000Z', time: '2026-11-24T12:00:10.000Z' },
-        { type: 'request', requestId: 'after' },
+      const sinceMs = Date.parse('2026-11-24T12:00:00Z');
+      expect(await linesOf(path)).toMatchObject([
+        { unmapped: { type: 'start', cause: 'failure', after: { sequence: 1 } } },
+        { unmapped: { type: 'gap' }, count: 2, start_time: sinceMs, end_time: sinceMs + 10_000 },
+        { unmapped: { type: 'request' }, http_request: { uid: 'after' } },
       ]);
       await log.append(auditEvent('next'));
-      expect((await told(path)).slice(-2)).toEqual(['after', 'next']);
+      expect(await told(path)).toEqual(['gap of 2', 'after', 'next']);
+      expect(await verifyAudit(await filesOf(path))).toMatchObject({ mistakes: [], chains: 2 });
     },
   );
 
@@ -336,7 +400,9 @@ test('a full disk refuses records, and is gone on with once there is space', asy
     unlinkSync(filler);
     await log.append(auditEvent('after'));
     const before = Array.from({ length: written }, (_, index) => `record-${index}`);
-    expect(await told(path)).toEqual([...before, 'gap of 2', 'after']);
+    const [kept = ''] = (await filesOf(path)).filter((file) => file !== path);
+    expect(await told(kept)).toEqual(before);
+    expect(await told(path)).toEqual(['gap of 2', 'after']);
     await log.close();
   } finally {
     execFileSync('umount', [mounted]);

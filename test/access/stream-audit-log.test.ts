@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { StreamAuditLog } from '../../src/access/stream-audit-log.js';
-import { auditEvent } from './audit-events.js';
+import { auditEvent, said, WRITER, type Line } from './audit-events.js';
 
 /** Takes each chunk once it is let. */
 class HeldStream extends Writable {
@@ -27,29 +27,28 @@ class HeldStream extends Writable {
       .join('')
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as { requestId?: string; refused?: number })
-      .map(({ requestId, refused }) => requestId ?? `gap of ${refused ?? 'nothing'}`);
+      .map((line) => said(JSON.parse(line) as Line));
   }
 }
 
 test('a record is accepted once the stream has taken it, and those that wait go together', async () => {
   const stream = new HeldStream();
-  const log = new StreamAuditLog(stream);
+  const log = new StreamAuditLog(stream, { writer: WRITER });
   let accepted = 0;
   const appended = ['a', 'b', 'c'].map((id) => log.append(auditEvent(id)).then(() => (accepted += 1)));
   expect(accepted).toBe(0);
   stream.let();
   await appended[0];
-  expect({ accepted, ids: stream.ids }).toEqual({ accepted: 1, ids: ['a'] });
+  expect({ accepted, ids: stream.ids }).toEqual({ accepted: 1, ids: ['start', 'a'] });
   stream.let();
   await log.close();
   await Promise.all(appended);
-  expect(stream.ids).toEqual(['a', 'b', 'c']);
+  expect(stream.ids).toEqual(['start', 'a', 'b', 'c']);
 });
 
 test('a reader that stands still refuses records in time, and is told of them when it goes on', async () => {
   const stream = new HeldStream();
-  const log = new StreamAuditLog(stream, { deadlineMs: 50 });
+  const log = new StreamAuditLog(stream, { writer: WRITER, deadlineMs: 50 });
   await expect(log.append(auditEvent('a'))).rejects.toMatchObject({ code: 'audit_unavailable' });
   await expect(log.append(auditEvent('b'))).rejects.toMatchObject({ code: 'audit_unavailable' });
   stream.let();
@@ -57,13 +56,13 @@ test('a reader that stands still refuses records in time, and is told of them wh
   const appended = log.append(auditEvent('c'));
   stream.let();
   await appended;
-  expect(stream.ids).toEqual(['a', 'gap of 2', 'c']);
+  expect(stream.ids).toEqual(['start', 'a', 'gap of 2', 'c']);
 });
 
 test('a reader that went away refuses records without ending the process', async () => {
   const reader = spawn(process.execPath, ['-e', ''], { stdio: ['pipe', 'ignore', 'ignore'] });
   await once(reader, 'exit');
-  const log = new StreamAuditLog(reader.stdin);
+  const log = new StreamAuditLog(reader.stdin, { writer: WRITER });
   await expect(log.append(auditEvent('a'))).rejects.toMatchObject({ code: 'audit_unavailable' });
   await expect(log.append(auditEvent('b'))).rejects.toMatchObject({ code: 'audit_unavailable' });
 });

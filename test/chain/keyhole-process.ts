@@ -41,7 +41,7 @@ export interface Answer {
   readonly data: readonly Buffer[];
 }
 
-/** A line of the record; only what tests look at. */
+/** A request's line of the record; only what tests look at. */
 export interface Recorded {
   readonly requestId: string;
   readonly outcome: string;
@@ -100,7 +100,9 @@ export async function startKeyhole({ directory, env, ca, preload }: KeyholeOptio
       const text = await readFile(join(directory, 'keyhole-audit.ndjson'), 'utf8');
       keepStream('chain-records', text);
       const lines = text.split('\n').filter((line) => line !== '');
-      return lines.map((line) => JSON.parse(line) as Recorded);
+      return lines
+        .map((line) => recorded(JSON.parse(line) as RecordLine))
+        .filter(({ requestId }) => requestId !== '');
     },
     reload: async () => {
       const times = () => said.split('the configuration was read again').length;
@@ -110,6 +112,17 @@ export async function startKeyhole({ directory, env, ca, preload }: KeyholeOptio
     },
     stop,
   };
+}
+
+/** Of a line of the record: what is looked at here. */
+interface RecordLine {
+  readonly status_code: string;
+  readonly http_request?: { readonly uid: string };
+  readonly http_response?: { readonly code: number };
+}
+
+function recorded({ status_code, http_request, http_response }: RecordLine): Recorded {
+  return { requestId: http_request?.uid ?? '', outcome: status_code, status: http_response?.code ?? 0 };
 }
 
 function onlyPathAndHome(): Record<string, string | undefined> {

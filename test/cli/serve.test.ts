@@ -1,6 +1,7 @@
 // `keyhole serve` over its life: the line when it listens, reloads, its ends.
 import { readFile, rename, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -111,7 +112,9 @@ describe('keyhole serve', () => {
     const { code, stdout, stderr } = await served.command.ended();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout.split('\n')).toHaveLength(2);
-    expect(await readFile(join(folder.path, 'keyhole-audit.ndjson'), 'utf8')).toContain('"action":"encode"');
+    expect(await readFile(join(folder.path, 'keyhole-audit.ndjson'), 'utf8')).toContain(
+      '"activity_name":"Encrypt"',
+    );
   });
 
   test('writes that line to stderr where the record has stdout', async () => {
@@ -123,8 +126,11 @@ describe('keyhole serve', () => {
     const lines = stdout
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as { type: string; outcome: string });
-    expect(lines).toMatchObject([{ type: 'request', outcome: 'ok' }]);
+      .map((line) => JSON.parse(line) as { unmapped: { type: string }; status_code: string });
+    expect(lines).toMatchObject([
+      { unmapped: { type: 'start' } },
+      { unmapped: { type: 'request' }, status_code: 'ok' },
+    ]);
   });
 
   test('says not ready while it waits for balancers, and a second signal ends it with 1', async () => {
@@ -188,6 +194,21 @@ describe('keyhole serve', () => {
     expect(await served.encode(ALICE.email)).toBe(200);
   });
 
+  test('tells the last line of the record when it stops; what is on disk names the configuration', async () => {
+    await folder.configure(configuration());
+    const served = await serve();
+    await served.encode(ALICE.email);
+    served.command.signal('SIGINT');
+    const { stderr } = await served.command.ended();
+    const [, checkpoint = ''] = /"checkpoint":"([^"]+)","msg":"audit checkpoint"/.exec(stderr) ?? [];
+    const file = join(folder.path, 'keyhole-audit.ndjson');
+    const [start = '', request = ''] = (await readFile(file, 'utf8')).split('\n');
+    expect(checkpoint).toMatch(/^[0-9a-f]{24}:1:[0-9a-f]{64}$/);
+    expect(checkpoint).toContain(createHash('sha256').update(request).digest('hex'));
+    const written = await readFile(join(folder.path, 'keyhole.yaml'));
+    expect(start).toContain(`"configuration":"${createHash('sha256').update(written).digest('hex')}"`);
+  });
+
   test('reopens the record on SIGHUP, and takes another place for it', async () => {
     await folder.configure(configuration());
     const served = await serve();
@@ -196,11 +217,11 @@ describe('keyhole serve', () => {
     await rename(file, `${file}.1`);
     await reload(served, TAKEN);
     await served.encode(ALICE.email);
-    expect((await readFile(file, 'utf8')).trim().split('\n')).toHaveLength(1);
+    expect((await readFile(file, 'utf8')).trim().split('\n')).toHaveLength(2);
     await folder.configure(configuration({ audit: { file: 'other.ndjson' } }));
     await reload(served, /(read again[^]*){2}/);
     await served.encode(ALICE.email);
-    expect((await readFile(join(folder.path, 'other.ndjson'), 'utf8')).trim().split('\n')).toHaveLength(1);
+    expect((await readFile(join(folder.path, 'other.ndjson'), 'utf8')).trim().split('\n')).toHaveLength(2);
   });
 
   test.each(['listen', 'metrics.listen'])(

@@ -1,0 +1,43 @@
+// The end of an audit file that somebody else wrote: its last whole line, and the name the file is kept under.
+import { randomBytes } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { readLine } from './audit-chain.js';
+import type { Link } from './audit-record.js';
+
+const CHUNK_BYTES = 64 * 1024;
+/** What a crash can leave behind the last whole line; further back nothing is searched for. */
+const MAX_TAIL_BYTES = 64 * 1024 * 1024;
+const NEWLINE = 0x0a;
+
+/** `undefined` where no line at the end is one of a chain. What was cut by a crash is passed over. */
+export async function lastLinkIn(path: string): Promise<Link | undefined> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    for (let bytes = CHUNK_BYTES; ; bytes *= 4) {
+      const length = Math.min(bytes, size);
+      const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length);
+      const found = lastLineOf(buffer);
+      if (found !== undefined || length === size || bytes > MAX_TAIL_BYTES) return found;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Where what lies at `path` is kept: `audit.ndjson` becomes `audit-<chain id>.ndjson`. */
+export function archivedName(path: string, chain = `unknown-${randomBytes(6).toString('hex')}`): string {
+  const extension = extname(path);
+  return join(dirname(path), `${basename(path, extension)}-${chain}${extension || '.ndjson'}`);
+}
+
+function lastLineOf(tail: Buffer): Link | undefined {
+  for (let end = tail.lastIndexOf(NEWLINE); end > 0;) {
+    const before = tail.lastIndexOf(NEWLINE, end - 1);
+    const read = readLine(tail.subarray(before + 1, end));
+    if (read !== undefined) return read.link;
+    end = before;
+  }
+  return undefined;
+}
