@@ -20,6 +20,8 @@ export interface IssuerOptions {
   readonly emailDomains?: readonly string[];
   /** Which `sub` may speak: names, or patterns with one `*`; asked anew for each token. Default is every one. */
   readonly subjects?: () => readonly string[];
+  /** How its people may come: with its access tokens, or with a session after they signed in here. Default is both. */
+  readonly accept?: readonly ('bearer' | 'session')[];
 }
 
 export interface TemporalCloudIssuerOptions {

@@ -1,14 +1,18 @@
-// Who is calling, as proven by a verified token.
+// Who is calling, as proven by a verified token or by a session of our own.
 
-export interface Principal {
+/** Somebody, as their issuer names them. */
+export interface Identity {
   /** `sub` of the token. */
   readonly subject: string;
   /** `iss` of the token. */
   readonly issuer: string;
   /** The e-mail the issuer vouches for (ASCII lower-cased), if it may and does. */
   readonly email: string | undefined;
-  /** How they proved it. */
-  readonly method: 'bearer';
+}
+
+export interface Principal extends Identity {
+  /** How they proved it: an access token, the cookie of a sign-in here, or a credential of a program. */
+  readonly method: 'bearer' | 'session' | 'credential';
   /** When the proof ends, in milliseconds since the epoch. */
   readonly expiresAtMs: number;
 }

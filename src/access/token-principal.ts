@@ -3,7 +3,7 @@ import type { JWTPayload } from 'jose';
 import { KeyholeError } from '../errors.js';
 import { asciiLowerCase, type IssuerOptions } from './issuer-options.js';
 import { matchesPattern } from './pattern.js';
-import type { Principal } from './principal.js';
+import type { Identity, Principal } from './principal.js';
 
 /** How far clocks may differ, in seconds. */
 export const TOLERANCE_S = 5;
@@ -16,6 +16,15 @@ const EMAIL = /^(?=.{3,254}$)[\x21-\x3f\x41-\x7e]+@([\x21-\x3f\x41-\x7e]+)$/;
 export function principalOf(claims: JWTPayload, options: IssuerOptions, nowMs: number): Principal {
   assertAccessToken(claims, nowMs / 1000);
   const { exp = 0 } = claims;
+  return { ...identityOf(claims, options), method: 'bearer', expiresAtMs: exp * 1000 };
+}
+
+/**
+ * Whom the claims of a token of this issuer name, be it an access token or an ID token.
+ *
+ * @throws KeyholeError `token_invalid`, `subject_refused`
+ */
+export function identityOf(claims: JWTPayload, options: IssuerOptions): Identity {
   const sub: unknown = claims.sub; // jose does not look at its type
   if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT_LENGTH) {
     throw invalid('has no usable subject');
@@ -26,8 +35,7 @@ export function principalOf(claims: JWTPayload, options: IssuerOptions, nowMs: n
       `${kindOf(sub)} are not accepted here: setting "subjects" of the issuer`,
     );
   }
-  const email = emailOf(claims, options);
-  return { subject: sub, issuer: options.issuer, email, method: 'bearer', expiresAtMs: exp * 1000 };
+  return { subject: sub, issuer: options.issuer, email: emailOf(claims, options) };
 }
 
 export function maySpeak(subject: string, { subjects }: IssuerOptions): boolean {
@@ -58,14 +66,17 @@ function kindOf(subject: string): string {
 
 /** The e-mail, ASCII lower-cased, if the issuer may vouch for it and does. */
 function emailOf(claims: JWTPayload, options: IssuerOptions): string | undefined {
-  const { emailClaim, emailVerifiedClaim, emailDomains } = options;
+  const { emailClaim, emailVerifiedClaim } = options;
   const value = emailClaim === undefined ? undefined : claims[emailClaim];
   if (typeof value !== 'string') return undefined;
   if (emailVerifiedClaim !== undefined && claims[emailVerifiedClaim] !== true) return undefined;
   const email = asciiLowerCase(value);
+  return mayVouch(email, options) ? email : undefined;
+}
+
+/** Whether the issuer's word counts for this e-mail, which is ASCII lower-cased. */
+export function mayVouch(email: string, { emailDomains }: IssuerOptions): boolean {
   const domain = EMAIL.exec(email)?.[1];
-  if (domain === undefined) return undefined;
-  if (emailDomains !== undefined && !emailDomains.some((own) => asciiLowerCase(own) === domain))
-    return undefined;
-  return email;
+  if (domain === undefined) return false;
+  return emailDomains?.some((own) => asciiLowerCase(own) === domain) ?? true;
 }

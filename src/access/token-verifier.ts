@@ -76,6 +76,9 @@ export class TokenVerifier implements Authenticator {
     const { issuer: name, algorithm } = readUnverified(token);
     const issuer = this.#issuers.get(name);
     if (issuer === undefined) throw invalid('is of an issuer that is not trusted here');
+    if (issuer.options.accept?.includes('bearer') === false) {
+      throw invalid('is of an issuer whose people sign in here: setting "accept" of the issuer');
+    }
     if (!ALGORITHMS.includes(algorithm)) throw invalid('is signed with an algorithm that is not accepted');
     return untilAborted(this.#verify(token, digest, issuer), signal, late);
   }

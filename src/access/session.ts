@@ -1,0 +1,137 @@
+// Sessions of people who signed in here: sealed into a cookie, renewed in use, ended by sign-out.
+import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
+import type { JWTPayload } from 'jose';
+import { KeyholeError } from '../errors.js';
+import { systemClock, type Clock } from './clock.js';
+import type { IssuerOptions } from './issuer-options.js';
+import type { Identity, Principal } from './principal.js';
+import { derivedKey, SealedClaims } from './sealed-claims.js';
+import { clearCookie, cookieNamed, SESSION_COOKIE, setCookie, type SameSite } from './session-cookie.js';
+import { maySpeak, mayVouch, TOLERANCE_S } from './token-principal.js';
+
+export interface SessionsOptions {
+  /** Whose people sign in; asked anew whether somebody may still speak at each use of a session. */
+  readonly issuer: IssuerOptions;
+  /** At least 32 bytes, the same for every instance. */
+  readonly secret: string;
+  /** Origin of this server: another server's session is none here. */
+  readonly origin: string;
+  readonly sameSite: SameSite;
+  /** Default is the system's. */
+  readonly clock?: Clock;
+}
+
+export interface Session {
+  /** Random; another one after each sign-in. */
+  readonly id: string;
+  readonly principal: Principal;
+  /** To be sent along by the forms that are shown to this session. */
+  readonly formToken: string;
+  /** `Set-Cookie` of the renewed session, where it is due. */
+  readonly renewal: string | undefined;
+}
+
+/** How long a cookie is good for without being used. */
+const IDLE_S = 15 * 60;
+/** A cookie of this age is renewed by its use. */
+const RENEWED_AFTER_S = 5 * 60;
+const LONGEST_S = 8 * 3_600;
+const MAX_ENDED = 10_000;
+
+/**
+ * Nothing is kept of a session but, until it would have ended anyway, the ids of those that ended by sign-out *here*.
+ * Other instances do not learn of it: a copy that somebody made before is good there while it is used, at most until 8
+ * hours after the sign-in, and 15 minutes where it is not.
+ */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #clock: Clock;
+  readonly #sealed: SealedClaims;
+  readonly #formKey: Uint8Array;
+  /** When each would have ended anyway, in milliseconds since the epoch. */
+  readonly #ended = new Map<string, number>();
+
+  constructor(options: SessionsOptions) {
+    const { issuer, secret, origin, clock = systemClock } = options;
+    this.#options = options;
+    this.#clock = clock;
+    const names = { secret, issuer: issuer.issuer, audience: origin, clock };
+    this.#sealed = new SealedClaims({ ...names, purpose: 'session' });
+    this.#formKey = derivedKey(secret, 'form');
+  }
+
+  /** A new session, under an id that nobody knew before. Answers the `Set-Cookie`. */
+  async open({ subject, email }: Identity): Promise<string> {
+    const signedInAtS = Math.floor(this.#nowS());
+    const claims = { jti: randomUUID(), sub: subject, signedInAtS, ...(email !== undefined && { email }) };
+    return this.#cookieOf(claims, signedInAtS);
+  }
+
+  /**
+   * Whose session a `Cookie` header carries; `undefined` where it carries none.
+   *
+   * @throws KeyholeError `token_invalid`, `token_expired`, `subject_refused`
+   */
+  async of(cookies: string | undefined): Promise<Session | undefined> {
+    const value = cookieNamed(cookies, SESSION_COOKIE);
+    if (value === undefined) return undefined;
+    const claims = await this.#sealed.open(value);
+    const { jti: id, sub: subject, exp, iat, email, signedInAtS } = claims;
+    const usable = id !== undefined && subject !== undefined && exp !== undefined && iat !== undefined;
+    if (!usable || typeof signedInAtS !== 'number' || iat > this.#nowS() + TOLERANCE_S) throw invalid();
+    if (this.#ended.has(id)) throw new KeyholeError('token_expired', 'you signed out');
+    const { issuer } = this.#options;
+    if (!maySpeak(subject, issuer)) {
+      throw new KeyholeError('subject_refused', 'this kind of sign-in is no longer accepted here');
+    }
+    const vouched = typeof email === 'string' && mayVouch(email, issuer) ? email : undefined;
+    const identity = { subject, issuer: issuer.issuer, email: vouched };
+    const due = this.#nowS() - iat >= RENEWED_AFTER_S && exp < signedInAtS + LONGEST_S;
+    return {
+      id,
+      principal: { ...identity, method: 'session', expiresAtMs: exp * 1000 },
+      formToken: this.#formTokenOf(id),
+      renewal: due ? await this.#cookieOf(claims, signedInAtS) : undefined,
+    };
+  }
+
+  /** Whether a form was shown to this session. */
+  isFormOf({ id }: Session, formToken: string): boolean {
+    const [given, own] = [Buffer.from(formToken), Buffer.from(this.#formTokenOf(id))];
+    return given.length === own.length && timingSafeEqual(given, own);
+  }
+
+  /** Ends a session. Answers the `Set-Cookie` that takes it from the browser. */
+  end(session: Session | undefined): string {
+    if (session !== undefined) this.#forget(session.id);
+    return clearCookie(SESSION_COOKIE, this.#options.sameSite);
+  }
+
+  async #cookieOf(claims: JWTPayload, signedInAtS: number): Promise<string> {
+    const nowS = Math.floor(this.#nowS());
+    const expiresAtS = Math.min(nowS + IDLE_S, signedInAtS + LONGEST_S);
+    const sealed = await this.#sealed.seal(claims, expiresAtS);
+    return setCookie(SESSION_COOKIE, sealed, expiresAtS - nowS, this.#options.sameSite);
+  }
+
+  #forget(id: string): void {
+    const nowMs = this.#clock.wall();
+    for (const [other, untilMs] of this.#ended) {
+      if (untilMs > nowMs && this.#ended.size < MAX_ENDED) break;
+      this.#ended.delete(other);
+    }
+    this.#ended.set(id, nowMs + LONGEST_S * 1000);
+  }
+
+  #formTokenOf(id: string): string {
+    return createHmac('sha256', this.#formKey).update(id).digest('base64url');
+  }
+
+  #nowS(): number {
+    return this.#clock.wall() / 1000;
+  }
+}
+
+function invalid(): KeyholeError {
+  return new KeyholeError('token_invalid', 'the cookie is not one that this server made');
+}

@@ -1,0 +1,143 @@
+// Signing in at this server: the code flow at one issuer, and the session at its end.
+import { KeyholeError, isKeyholeError } from '../errors.js';
+import { systemClock, type Clock } from './clock.js';
+import { CodeFlow, type SignInChecks } from './code-flow.js';
+import { IdentityClient } from './identity-client.js';
+import type { IssuerOptions } from './issuer-options.js';
+import type { Identity } from './principal.js';
+import { SealedClaims } from './sealed-claims.js';
+import {
+  clearCookie,
+  cookieNamed,
+  isSameSite,
+  setCookie,
+  SIGN_IN_COOKIE,
+  type SameSite,
+} from './session-cookie.js';
+import { Sessions } from './session.js';
+import { identityOf } from './token-principal.js';
+
+export interface SignInOptions {
+  readonly issuer: IssuerOptions;
+  /** What the issuer knows us as. */
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** At least 32 bytes, the same for every instance. */
+  readonly sessionSecret: string;
+  /** Where browsers reach this server, https; the only source of the address that the issuer sends them back to. */
+  readonly publicUrl: string;
+  /** Origins whose pages may send the cookie along. */
+  readonly origins: readonly string[];
+  /** Default is the system's. */
+  readonly clock?: Clock;
+}
+
+/** How long somebody may take at the issuer. */
+const PENDING_S = 10 * 60;
+/** Sign-ins at once that wait for the issuer. */
+const MAX_WAITING = 32;
+
+/** Needs `openid-client`. */
+export class SignIn {
+  readonly sessions: Sessions;
+  readonly #options: SignInOptions;
+  readonly #clock: Clock;
+  readonly #flow: CodeFlow;
+  readonly #pending: SealedClaims;
+  #waiting = 0;
+
+  constructor(options: SignInOptions) {
+    const { issuer, sessionSecret: secret, clock = systemClock } = options;
+    const { origin } = new URL(options.publicUrl);
+    this.#options = options;
+    this.#clock = clock;
+    const sameSite = sameSiteFor(options);
+    this.sessions = new Sessions({ issuer, secret, origin, sameSite, clock });
+    this.#pending = new SealedClaims({
+      secret,
+      purpose: 'sign-in',
+      issuer: issuer.issuer,
+      audience: origin,
+      clock,
+    });
+    const client = new IdentityClient(options);
+    this.#flow = new CodeFlow({ client: () => client.get(), redirectUri: this.address('/signin/callback') });
+  }
+
+  /** One of our addresses, as browsers reach it. */
+  address(path: string): string {
+    return `${this.#options.publicUrl.replace(/\/$/, '')}${path}`;
+  }
+
+  /**
+   * Where to send the browser, and the `Set-Cookie` that ties the sign-in to it.
+   *
+   * @throws KeyholeError `jwks_unavailable`: the issuer does not answer; `overloaded`.
+   */
+  async begin(): Promise<{ readonly location: string; readonly cookie: string }> {
+    const { url, checks } = await this.#bounded(() => this.#flow.begin());
+    const sealed = await this.#pending.seal({ ...checks }, this.#clock.wall() / 1000 + PENDING_S);
+    return { location: url.href, cookie: setCookie(SIGN_IN_COOKIE, sealed, PENDING_S, 'Lax') };
+  }
+
+  /**
+   * The end of a sign-in that this browser began: the `Set-Cookie` of its session.
+   *
+   * @param search - the query of the address that the issuer sent the browser back to.
+   * @throws KeyholeError `token_missing` (no sign-in was begun), `token_expired`, `token_invalid`, `subject_refused`,
+   * `jwks_unavailable`, `overloaded`
+   */
+  async finish(search: string, cookies: string | undefined): Promise<string> {
+    const sealed = cookieNamed(cookies, SIGN_IN_COOKIE);
+    if (sealed === undefined)
+      throw new KeyholeError('token_missing', 'this browser did not begin the sign-in that ends here');
+    const checks = checksOf(await this.#pending.open(sealed));
+    return this.sessions.open(await this.#bounded(() => this.#identify(search, checks)));
+  }
+
+  /** The `Set-Cookie` that ends a sign-in, well or not: nothing of it can be used twice. */
+  forgetPending(): string {
+    return clearCookie(SIGN_IN_COOKIE, 'Lax');
+  }
+
+  async #identify(search: string, checks: SignInChecks): Promise<Identity> {
+    const { issuer } = this.#options;
+    const { claims } = await this.#flow.finish(search, checks);
+    if (claims['iss'] !== issuer.issuer) throw new Error('the ID token is another issuer’s');
+    return identityOf(claims, issuer);
+  }
+
+  async #bounded<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#waiting >= MAX_WAITING)
+      throw new KeyholeError('overloaded', 'too many people sign in at once', { retryAfterMs: 1_000 });
+    this.#waiting += 1;
+    try {
+      return await work();
+    } catch (error) {
+      throw refusalOf(error);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+}
+
+/** `None` only where a listed origin is of another site. */
+export function sameSiteFor({ publicUrl, origins }: Pick<SignInOptions, 'publicUrl' | 'origins'>): SameSite {
+  return origins.every((origin) => isSameSite(origin, publicUrl)) ? 'Lax' : 'None';
+}
+
+function checksOf(claims: Readonly<Record<string, unknown>>): SignInChecks {
+  const { pkceCodeVerifier, expectedState, expectedNonce } = claims;
+  if (typeof pkceCodeVerifier === 'string' && typeof expectedState === 'string') {
+    if (typeof expectedNonce === 'string') return { pkceCodeVerifier, expectedState, expectedNonce };
+  }
+  throw new KeyholeError('token_invalid', 'the cookie is not one that this server made');
+}
+
+/** Our own refusal, however deep the code flow wrapped it; anything else is an answer that cannot be believed. */
+function refusalOf(error: unknown): KeyholeError {
+  for (let inner = error; inner instanceof Error; inner = inner.cause)
+    if (isKeyholeError(inner)) return inner;
+  const message = 'the answer of the identity provider does not belong to a sign-in of this browser';
+  return new KeyholeError('token_invalid', message, { cause: error });
+}
