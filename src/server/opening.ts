@@ -4,6 +4,7 @@ import { readMark, type Mark, type SealedMark } from '../codec/marks.js';
 import { isKeyholeError, isPassing, KeyholeError, type KeyholeErrorCode } from '../errors.js';
 import type { CallerRequest } from './caller-request.js';
 import { eachOf } from './each-of.js';
+import { Growth } from './growth.js';
 import { MAX_DATA_KEYS } from './limits.js';
 
 /** What became of one payload. */
@@ -32,12 +33,13 @@ export async function openPayloads(
   request: CallerRequest,
   payloads: readonly Payload[],
 ): Promise<readonly Opened[]> {
-  const layers = await unpackAll(request, payloads);
+  const growth = new Growth();
+  const layers = await unpackAll(request, payloads, growth);
   const marks = readMarks(layers);
   assertFewDataKeys(marks);
   const refusals = await judgeNamespaces(request, marks);
   const results = await eachOf(payloads, request.deadline, (payload, index) =>
-    openOne(request, payload, layers[index], marks[index], refusals),
+    openOne(request, { payload, layer: layers[index], mark: marks[index] }, refusals, growth),
   );
   noteUsedKeys(request, layers, marks, results);
   return results;
@@ -47,11 +49,13 @@ export async function openPayloads(
 function unpackAll(
   { cipher, namespace, deadline }: CallerRequest,
   payloads: readonly Payload[],
+  growth: Growth,
 ): Promise<readonly Layer[]> {
   return eachOf(payloads, deadline, (payload) => {
     try {
       const layer = cipher.unpacked(payload, namespace);
-      return layer instanceof Promise ? layer.catch(asKeyholeError) : layer;
+      if (!(layer instanceof Promise)) return layer;
+      return layer.then((inside) => growth.taken(payload, inside)).catch(asKeyholeError);
     } catch (error) {
       return asKeyholeError(error);
     }
@@ -125,12 +129,18 @@ async function judgeNamespaces(
   return refusals;
 }
 
+/** A payload, what was inside of an outer compression, and its mark. */
+interface Judged {
+  readonly payload: Payload;
+  readonly layer: Layer | undefined;
+  readonly mark: Read | undefined;
+}
+
 function openOne(
   request: CallerRequest,
-  payload: Payload,
-  layer: Layer | undefined,
-  mark: Read | undefined,
+  { payload, layer, mark }: Judged,
   refusals: ReadonlyMap<string, KeyholeError>,
+  growth: Growth,
 ): Opened | Promise<Opened> {
   if (layer === undefined || mark === undefined || isKeyholeError(layer) || isKeyholeError(mark)) {
     request.findings.ciphertext(payload);
@@ -144,7 +154,8 @@ function openOne(
   if (error !== undefined) return { kind: 'refused', error };
   try {
     const opened = request.cipher.open(layer, mark, namespace);
-    return opened instanceof Promise ? opened.then(done, failed) : done(opened);
+    if (!(opened instanceof Promise)) return done(opened);
+    return opened.then((inside) => growth.taken(layer, inside)).then(done, failed);
   } catch (thrown) {
     return failed(thrown);
   }

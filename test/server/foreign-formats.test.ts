@@ -97,6 +97,17 @@ test('what claims to be compressed and is not comes back as it was, and is count
   expect((await decode(bad)).code()).toBe('payload_invalid');
 });
 
+test('payloads that are harmless one by one, and together larger than memory, come back as they were from 64 MiB on', async () => {
+  const data = Buffer.alloc(10 * 2 ** 20, 'a sentence that comes again and again; ');
+  randomBytes(60_000).copy(data); // so that it is no bomb by itself
+  const large = zlibbed({ data });
+  const answer = await decode(sample(), ...Array.from({ length: 10 }, () => large));
+  const sizes = answer.payloads().map((payload) => payload.data?.length);
+  expect(sizes.filter((size) => size === data.length)).toHaveLength(6);
+  expect(sizes.filter((size) => size === large.data?.length)).toHaveLength(4);
+  expect(running.audit.events[0]?.payloads).toMatchObject({ opened: 1, passed: 6, failed: 4 });
+});
+
 test('a format that is not enabled here has its code', async () => {
   const payload = sampleSealed(plainPayload(SECRET), KEY, 'team');
   const answer = await running.ask('/decode', { as: 'admin', namespace: BILLING, body: bodyOf(payload) });
