@@ -172,7 +172,7 @@ describeWithParts(['temporal'], 'between a Temporal server and', () => {
         return await handle.result();
       };
       expect(await site.withWorker(work, { workflowsPath, nexusServices: [handler] })).toBe(answer);
-      expect(attempts).toBe(2);
+      expect(attempts).toBeGreaterThan(1); // once more for each try while the key service is left alone
       await site.close();
     });
   });
