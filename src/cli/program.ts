@@ -1,6 +1,7 @@
 // The command line: which commands there are, and their options.
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/package-version.js';
+import { addAccessCommands } from './access-commands.js';
 import { EXIT } from './exit-codes.js';
 
 /** Runs the command that the arguments name. Answers its exit code. */
@@ -63,6 +64,7 @@ function programWith(done: (code: number) => void): Command {
       done(await (await import('./keys.js')).generateKeys({ file, id }));
     });
   addAuditCommands(program, done);
+  addAccessCommands(program, done);
   return program;
 }
 

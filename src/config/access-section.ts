@@ -2,19 +2,20 @@
 import { X509Certificate } from 'node:crypto';
 import type { Rule } from '../access/policy.js';
 import { apiKeyFile, fixedApiKey, type ApiKey } from '../access/roles/api-key.js';
-import { grantProblem } from '../access/roles/static.js';
+import { grantProblem } from '../access/roles/grants.js';
 import { matches } from '../keys/keyring.js';
 import { parseAddress } from './address.js';
-import type { AccessConfig, IssuerConfig, KeysConfig, RolesConfig } from './config.js';
+import type { AccessConfig, CredentialConfig, IssuerConfig, KeysConfig, RolesConfig } from './config.js';
 import { variable } from './environment.js';
 import { fileIn, type Place } from './place.js';
 import { pathTo, type Problems } from './problems.js';
 import { readShape, readValue, type ReadShape } from './read-shape.js';
-import { ACCESS, accountId, ISSUER, PRESET_ISSUER, ROLES, RULE } from './schema.js';
+import { ACCESS, accountId, CREDENTIAL, ISSUER, PRESET_ISSUER, ROLES, RULE } from './schema.js';
 import { readTextFile } from './text-file.js';
 
 const DEFAULT_OPS_ADDRESS = 'saas-api.tmprl.cloud:443';
 const DEFAULT_OPS_API_VERSION = '2024-05-13-00';
+const DAY_MS = 24 * 3_600_000;
 
 /** `undefined` where something is wrong. `keys` tells which namespaces are served. */
 export async function readAccess(
@@ -27,8 +28,9 @@ export async function readAccess(
   const issuers = await readIssuers(section.issuers ?? [], place);
   const roles = await readRoles(section.roles, place);
   const rules = readRules(section.rules ?? [], keys, place);
+  const credentials = readCredentials(section.credentials ?? [], place);
   if (roles === undefined) return undefined;
-  return { account, issuers, roles, rules };
+  return { account, issuers, roles, rules, credentials };
 }
 
 function accountOf(written: string | undefined, { env, problems }: Place): string | undefined {
@@ -154,13 +156,7 @@ function staticRoles({ people, ca, apiKeyFile: file }: Roles, { problems }: Plac
     if (!/^[\x21-\x3f\x41-\x7e]+@[\x21-\x3f\x41-\x7e]+$/.test(email))
       problems.add(at, 'is not an e-mail address');
     once(emails, email.toLowerCase(), at, problems);
-    grants.forEach((grant, index) => {
-      if (grantProblem(grant) === undefined) return;
-      problems.add(
-        pathTo(at, index),
-        'must be account:ROLE, or ROLE@NAMESPACE with an inherited:, namespace: or custom: role',
-      );
-    });
+    checkGrants(grants, at, problems);
   }
   return { source: 'static', people };
 }
@@ -220,5 +216,28 @@ function readRules(list: readonly unknown[], keys: readonly KeysConfig[], { prob
     }
     if (roles === undefined || may === undefined) return [];
     return [{ roles, may, ...(namespaces === undefined ? {} : { namespaces }) }];
+  });
+}
+
+function readCredentials(list: readonly unknown[], { problems }: Place): CredentialConfig[] {
+  const seen = { names: new Map<string, string>(), hashes: new Map<string, string>() };
+  return list.flatMap((value, index) => {
+    const path = `access.credentials[${index}]`;
+    const { name, sha256, roles, expires } = readShape(CREDENTIAL, value, path, problems);
+    once(seen.names, name, `${path}.name`, problems);
+    once(seen.hashes, sha256, `${path}.sha256`, problems);
+    checkGrants(roles ?? [], `${path}.roles`, problems);
+    if (name === undefined || sha256 === undefined || roles === undefined || expires === undefined) return [];
+    return [{ name, sha256, roles, expiresAtMs: Date.parse(expires) + DAY_MS }];
+  });
+}
+
+function checkGrants(grants: readonly string[], path: string, problems: Problems): void {
+  grants.forEach((grant, index) => {
+    if (grantProblem(grant) === undefined) return;
+    problems.add(
+      pathTo(path, index),
+      'must be account:ROLE, or ROLE@NAMESPACE with an inherited:, namespace: or custom: role',
+    );
   });
 }

@@ -1,8 +1,11 @@
 // From a configuration to the parts of a codec server; the only file that knows all of them.
 import type { Logger } from 'pino';
 import type { AuditLog } from '../access/audit-log.js';
+import { CredentialAuthenticator } from '../access/credentials.js';
 import { temporalCloudIssuer, type IssuerOptions } from '../access/issuer-options.js';
-import { Policy } from '../access/policy.js';
+import { Policy, type Authorizer } from '../access/policy.js';
+import { CredentialRoles } from '../access/roles/credential-roles.js';
+import type { RoleSource } from '../access/roles/role-source.js';
 import { StaticRoles } from '../access/roles/static.js';
 import { TemporalCloudRoles } from '../access/roles/temporal-cloud.js';
 import { TokenVerifier } from '../access/token-verifier.js';
@@ -57,8 +60,11 @@ export async function assemble(
   const source = roleSourceOf(config.access, logger);
   const authentication = authenticationOf(config.access, source, logger, previous?.authentication);
   const parts: CodecServerParts = {
-    authenticator: authentication.verifier,
-    authorizer: new Policy({ rules: config.access.rules, source }),
+    authenticator: new CredentialAuthenticator({
+      credentials: config.access.credentials,
+      others: authentication.verifier,
+    }),
+    authorizer: authorizerOf(config.access, source),
     audit,
     cipher: new PayloadCipher({ keyring, dataKeys, observer }),
     options: config.server,
@@ -94,6 +100,30 @@ function observing(metrics: Metrics, logger: Logger): Observer {
       'a wrapping key serves two namespaces: formats that bind none are off under it',
     );
   };
+}
+
+/** What decides of programs and people alike, without a key or a port. `close` it in the end. */
+export function openAuthorization(access: AccessConfig, logger: Logger): Authorization {
+  const source = roleSourceOf(access, logger);
+  return {
+    authorizer: authorizerOf(access, source),
+    people: (namespace, signal) => source.people(namespace, signal),
+    close: () => {
+      source.close();
+    },
+  };
+}
+
+export interface Authorization {
+  readonly authorizer: Authorizer;
+  /** As a source of roles tells them. */
+  people(namespace: string, signal: AbortSignal): Promise<readonly string[] | undefined>;
+  close(): void;
+}
+
+function authorizerOf({ rules, credentials }: AccessConfig, others: RoleSource): Policy {
+  const grants = Object.fromEntries(credentials.map(({ name, roles }) => [name, roles]));
+  return new Policy({ rules, source: new CredentialRoles({ grants, others }) });
 }
 
 function roleSourceOf(

@@ -1,6 +1,7 @@
 // The keys of `keyhole.yaml`: their form, default and bounds. What they mean together is for the sections to check.
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isCredentialName } from '../access/credentials.js';
 import { isPattern } from '../access/pattern.js';
 import { isRole } from '../access/roles/role-names.js';
 import { isDay } from '../keys/foreign-reads.js';
@@ -135,6 +136,17 @@ export const ACCESS = {
   issuers: some(z.unknown()).default([{ preset: 'temporal-cloud' }]),
   roles: z.unknown().default({}),
   rules: some(z.unknown()).default(DEFAULT_RULES),
+  credentials: list(z.unknown()).default([]),
+} as const satisfies Shape;
+
+/** One entry of `access.credentials`. */
+export const CREDENTIAL = {
+  name: text.refine(isCredentialName, {
+    error: 'must be a name of letters, digits, ".", "_" and "-"',
+  }),
+  sha256: text.regex(/^[0-9a-f]{64}$/, { error: 'must be a SHA-256 in lower-case hex' }),
+  roles: some(text),
+  expires: text.refine(isDay, { error: 'must be a day, such as 2027-06-30' }),
 } as const satisfies Shape;
 
 /** One entry of `access.issuers` that names a preset. */

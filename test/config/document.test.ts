@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { VARIABLES } from '../../src/config/environment.js';
 import {
   ACCESS,
+  CREDENTIAL,
   FILE,
   ISSUER,
   KEYS_ENTRY,
@@ -38,6 +39,7 @@ const SHAPES: readonly (readonly [prefix: string, shape: Shape])[] = [
   ['access.issuers[].', PRESET_ISSUER],
   ['access.roles.', ROLES],
   ['access.rules[].', RULE],
+  ['access.credentials[].', CREDENTIAL],
 ];
 
 /** Every key that a file may have, sections by what is in them, with its default where that is one value. */

@@ -2,8 +2,8 @@
 import { KeyholeError } from '../../errors.js';
 import { asciiLowerCase } from '../issuer-options.js';
 import type { Principal } from '../principal.js';
-import { isRole } from './role-names.js';
-import type { Role, RoleAnswer, RoleSource } from './role-source.js';
+import { parseGrants, rolesHeld, type Grant } from './grants.js';
+import type { RoleAnswer, RoleSource } from './role-source.js';
 
 export interface StaticRolesOptions {
   /**
@@ -12,14 +12,6 @@ export interface StaticRolesOptions {
    */
   readonly people: Readonly<Record<string, readonly string[]>>;
 }
-
-interface Grant {
-  readonly role: Role;
-  /** `undefined`: every one. */
-  readonly namespace: string | undefined;
-}
-
-const NAMESPACE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
 
 export class StaticRoles implements RoleSource {
   readonly name = 'static';
@@ -30,7 +22,7 @@ export class StaticRoles implements RoleSource {
     for (const [name, grants] of Object.entries(people)) {
       const email = asciiLowerCase(name);
       if (this.#grants.has(email)) throw new TypeError(`${email} is there twice`);
-      this.#grants.set(email, grants.map(grantOf));
+      this.#grants.set(email, parseGrants(grants));
     }
   }
 
@@ -40,10 +32,7 @@ export class StaticRoles implements RoleSource {
         new KeyholeError('email_missing', 'the access token carries no e-mail that counts here'),
       );
     }
-    const held = (this.#grants.get(email) ?? []).filter(
-      (grant) => grant.namespace === undefined || grant.namespace === namespace,
-    );
-    return Promise.resolve({ roles: held.map(({ role }) => role), ageMs: 0 });
+    return Promise.resolve({ roles: rolesHeld(this.#grants.get(email) ?? [], namespace), ageMs: 0 });
   }
 
   people(): Promise<readonly string[]> {
@@ -59,29 +48,4 @@ export class StaticRoles implements RoleSource {
   close(): void {
     return undefined;
   }
-}
-
-/** What is wrong with a grant, or `undefined`. */
-export function grantProblem(text: string): string | undefined {
-  const { role, namespace } = split(text);
-  if (!isRole(role)) return `there is no role ${role}`;
-  if (role.startsWith('account:')) {
-    return namespace === undefined
-      ? undefined
-      : `${role} holds on every namespace: leave out the "@" and what follows`;
-  }
-  if (namespace === undefined) return `${role} is held on a namespace: ${role}@NAMESPACE`;
-  return NAMESPACE.test(namespace) ? undefined : `what follows the "@" of ${role} is not a namespace`;
-}
-
-function grantOf(text: string): Grant {
-  const problem = grantProblem(text);
-  if (problem !== undefined) throw new TypeError(problem);
-  return split(text);
-}
-
-function split(text: string): Grant {
-  const at = text.indexOf('@');
-  if (at === -1) return { role: text, namespace: undefined };
-  return { role: text.slice(0, at), namespace: text.slice(at + 1) };
 }

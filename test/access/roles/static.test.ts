@@ -1,6 +1,7 @@
 // Roles from a list in the configuration.
 import { describe, expect, test } from 'vitest';
-import { grantProblem, StaticRoles } from '../../../src/access/roles/static.js';
+import { grantProblem } from '../../../src/access/roles/grants.js';
+import { StaticRoles } from '../../../src/access/roles/static.js';
 import { principal } from '../principals.js';
 
 const people = {

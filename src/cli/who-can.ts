@@ -1,0 +1,22 @@
+// `keyhole who-can`: everybody who may do something in a namespace, by which rule.
+import type { ExitCode } from './exit-codes.js';
+import { personOf, programOf, reason, withAuthorization, type Question } from './authorization.js';
+
+/** One line each: who, and why. Nobody: one line that says so. */
+export function whoCan({ action, namespace, file }: Question): Promise<ExitCode> {
+  return withAuthorization({ file }, async (authorization, { access }, signal) => {
+    const emails = await authorization.people(namespace, signal);
+    const programs = access.credentials.filter(({ expiresAtMs }) => Date.now() < expiresAtMs);
+    const candidates = [
+      ...(emails ?? []).map((email) => [email, personOf(email)] as const),
+      ...programs.map((one) => [`credential ${one.name}`, programOf(one)] as const),
+    ];
+    const lines: string[] = [];
+    for (const [who, principal] of candidates) {
+      const decision = await authorization.authorizer.decide(principal, action, namespace, signal);
+      if (decision.allowed) lines.push(`${who}: ${reason(decision)}`);
+    }
+    if (emails === undefined) lines.push('people are known by their tokens only, and cannot be listed');
+    return lines.length > 0 ? lines : [`nobody may ${action} in ${namespace}`];
+  });
+}
