@@ -1,6 +1,6 @@
-// The end of an audit file that somebody else wrote: its last whole line, and the name the file is kept under.
+// What lies at the place of the record: its last whole line, the name it is kept under, and what was kept.
 import { randomBytes } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { readLine } from './audit-chain.js';
 import type { Link } from './audit-record.js';
@@ -30,6 +30,20 @@ export async function lastLinkIn(path: string): Promise<Link | undefined> {
 export function archivedName(path: string, chain = `unknown-${randomBytes(6).toString('hex')}`): string {
   const extension = extname(path);
   return join(dirname(path), `${basename(path, extension)}-${chain}${extension || '.ndjson'}`);
+}
+
+/** What lies at `path`, and what was kept from there; none that is not there. */
+export async function filesOfRecord(path: string): Promise<string[]> {
+  const extension = extname(path);
+  const kept = `${basename(path, extension)}-`;
+  const names = await readdir(dirname(path));
+  return names
+    .filter(
+      (name) =>
+        name === basename(path) || (name.startsWith(kept) && extname(name) === (extension || '.ndjson')),
+    )
+    .sort()
+    .map((name) => join(dirname(path), name));
 }
 
 function lastLineOf(tail: Buffer): Link | undefined {

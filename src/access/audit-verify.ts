@@ -1,10 +1,7 @@
 // What the files of a record prove: that no line was changed, dropped, added or moved, up to where that is known.
-import { createReadStream } from 'node:fs';
 import { follows, linkBefore, objectOf, readLine, type ReadLine } from './audit-chain.js';
+import { linesOf } from './audit-lines.js';
 import type { Link } from './audit-record.js';
-
-/** More than a line may have: beyond it is no line of ours. */
-const MAX_LINE_BYTES = 64 * 1024;
 
 export interface AuditMistake {
   readonly file: string;
@@ -187,28 +184,4 @@ class Verification {
       this.note(`${from}: only a checkpoint shows that nothing is missing at the end of chain ${id}`);
     }
   }
-}
-
-interface FileLine {
-  readonly bytes: Uint8Array;
-  /** Ended by a newline. */
-  readonly whole: boolean;
-}
-
-/** A line that is too long comes in parts, of which none is one. */
-async function* linesOf(file: string): AsyncGenerator<FileLine> {
-  let rest = Buffer.alloc(0);
-  for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 })) {
-    const bytes = Buffer.concat([rest, chunk as Buffer]);
-    let start = 0;
-    for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, start)) {
-      yield { bytes: bytes.subarray(start, end), whole: true };
-      start = end + 1;
-    }
-    rest = bytes.subarray(start);
-    if (rest.length <= MAX_LINE_BYTES) continue;
-    yield { bytes: rest, whole: true };
-    rest = Buffer.alloc(0);
-  }
-  if (rest.length > 0) yield { bytes: rest, whole: false };
 }

@@ -1,6 +1,10 @@
-// `keyhole audit`: what the files of a record prove.
+// `keyhole audit`: what the files of a record prove, and what they tell.
 import { parseCheckpoint } from '../access/audit-checkpoints.js';
+import { auditReport, type ReportBy, type ReportRow } from '../access/audit-report.js';
+import { filesOfRecord } from '../access/audit-tail.js';
 import { verifyAudit, type AuditMistake } from '../access/audit-verify.js';
+import { loadConfig } from '../config/load-config.js';
+import { loadOptions, printProblems } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 
 export interface VerifyOptions {
@@ -25,6 +29,79 @@ export async function verify({ files, checkpoints }: VerifyOptions): Promise<Exi
   } catch (error) {
     return unreadable(error);
   }
+}
+
+export interface ReportOptions {
+  /** None: those of the configuration. */
+  readonly files: readonly string[];
+  readonly by: ReportBy;
+  readonly since?: string;
+  readonly json?: boolean;
+  /** Path of the configuration file. */
+  readonly config?: string;
+}
+
+/** A table, or with `json` a list of rows, goes to stdout. */
+export async function report({ files, by, since, json = false, config }: ReportOptions): Promise<ExitCode> {
+  const sinceMs = since === undefined ? 0 : momentOf(since, Date.now());
+  if (sinceMs === undefined) {
+    process.stderr.write('--since: must be a day or time, as 2026-11-24, or an age, as 24h or 7d\n');
+    return EXIT.usage;
+  }
+  const named = files.length > 0 ? files : await configuredFiles(config);
+  if (typeof named === 'number') return named;
+  try {
+    const { rows, skipped } = await auditReport(named, { by, sinceMs });
+    if (skipped > 0) process.stderr.write(`${skipped} lines are no lines of a record\n`);
+    process.stdout.write(json ? `${JSON.stringify(rows)}\n` : table(by, rows));
+    return EXIT.fine;
+  } catch (error) {
+    return unreadable(error);
+  }
+}
+
+async function configuredFiles(file: string | undefined): Promise<readonly string[] | ExitCode> {
+  const loaded = await loadConfig(loadOptions({ file }));
+  if ('problems' in loaded) {
+    printProblems(loaded.problems, process.stderr);
+    return EXIT.config;
+  }
+  const { audit } = loaded.config;
+  if (audit !== 'stdout') return filesOfRecord(audit.file);
+  process.stderr.write('the record goes to stdout: name the files that its collector writes\n');
+  return EXIT.usage;
+}
+
+/** Milliseconds since the epoch; `undefined` for what is neither a moment nor an age. */
+function momentOf(text: string, nowMs: number): number | undefined {
+  const [, count, unit] = /^(\d{1,6})([hd])$/.exec(text) ?? [];
+  if (count !== undefined) return nowMs - Number(count) * (unit === 'h' ? 3_600_000 : 86_400_000);
+  const ms = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : NaN;
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+function table(by: ReportBy, rows: readonly ReportRow[]): string {
+  const cells = rows.map(({ name, requests, refused, opened, sealed, lastMs }) => [
+    printable(name),
+    ...[requests, refused, opened, sealed].map(String),
+    new Date(lastMs).toISOString(),
+  ]);
+  const lines = [[by, 'requests', 'refused', 'opened', 'sealed', 'last'], ...cells];
+  const widths = lines.reduce<number[]>(
+    (most, line) => line.map((cell, index) => Math.max(cell.length, most[index] ?? 0)),
+    [],
+  );
+  const padded = (cell: string, index: number): string =>
+    index === 0 || index === 5 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0);
+  return lines.map((line) => `${line.map(padded).join('  ').trimEnd()}\n`).join('');
+}
+
+/** What callers chose must not move a terminal's cursor, or turn its text around. */
+function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
 }
 
 function mistakeLine({ file, line, sentence }: AuditMistake): string {

@@ -1,7 +1,7 @@
 // The command line: which commands there are, and their options.
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/package-version.js';
-import { addAccessCommands } from './access-commands.js';
+import { addAuditCommands } from './audit-commands.js';
 import { EXIT } from './exit-codes.js';
 
 /** Runs the command that the arguments name. Answers its exit code. */
@@ -64,21 +64,5 @@ function programWith(done: (code: number) => void): Command {
       done(await (await import('./keys.js')).generateKeys({ file, id }));
     });
   addAuditCommands(program, done);
-  addAccessCommands(program, done);
   return program;
-}
-
-function addAuditCommands(program: Command, done: (code: number) => void): void {
-  const audit = program.command('audit').description('the record of who asked for what');
-  audit
-    .command('verify')
-    .description('prove that no line was changed, dropped, added or moved; exit code 0 or 1')
-    .argument('<file...>', 'files of the record, in any order')
-    .option(
-      '--checkpoint <checkpoint...>',
-      'a line known from elsewhere, as the log tells it: CHAIN:SEQUENCE:HASH',
-    )
-    .action(async (files: string[], { checkpoint = [] }: { checkpoint?: string[] }) => {
-      done(await (await import('./audit.js')).verify({ files, checkpoints: checkpoint }));
-    });
 }

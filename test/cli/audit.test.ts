@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { checkpointText } from '../../src/access/audit-checkpoints.js';
 import { openAuditFile } from '../../src/access/file-audit-log.js';
 import { auditEvent, filesOf, WRITER } from '../access/audit-events.js';
+import { FakeClock } from '../access/fake-clock.js';
 import { Command, type Ended } from './command.js';
 
 let directory: string;
@@ -85,5 +86,115 @@ describe('keyhole audit verify', () => {
     const wrong = await keyhole('verify', 'none.ndjson', '--checkpoint', 'abc');
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toBe('--checkpoint: must be CHAIN:SEQUENCE:HASH, as the log tells it\n');
+  });
+});
+
+describe('keyhole audit report', () => {
+  const { who, namespace } = auditEvent('r');
+  const bob = { ...who, subject: 'saml|b\u{1b}[2J', email: undefined };
+  const billing = { ...namespace, claimed: 'billing.a1b2c' };
+  const nothing = { opened: 0, sealed: 0, passed: 0, failed: 0, refused: 3 };
+  const clock = new FakeClock();
+
+  beforeEach(async () => {
+    const log = await openAuditFile(path, { writer: WRITER, clock });
+    clock.wallMs = Date.parse('2026-11-20T10:00:00Z');
+    await log.append(auditEvent('1'));
+    await log.append(auditEvent('2', { namespace: billing, keys: ['alias/billing', 'alias/old'] }));
+    clock.wallMs = Date.parse('2026-11-24T10:00:00Z');
+    await log.append(
+      auditEvent('3', { who: bob, status: 403, outcome: 'role_missing', keys: [], payloads: nothing }),
+    );
+    await log.close();
+  });
+
+  const row = (name: string, figures: readonly number[], last: string): Record<string, unknown> => {
+    const [requests, refused, opened, sealed] = figures;
+    return { name, requests, refused, opened, sealed, lastMs: Date.parse(last) };
+  };
+
+  test.each<[by: string, rows: readonly Record<string, unknown>[]]>([
+    [
+      'person',
+      [
+        row('alice@example.com', [2, 0, 4, 0], '2026-11-20T10:00:00Z'),
+        row('saml|b\u{1b}[2J of https://idp.example/', [1, 1, 0, 0], '2026-11-24T10:00:00Z'),
+      ],
+    ],
+    [
+      'namespace',
+      [
+        row('orders.a1b2c', [2, 1, 2, 0], '2026-11-24T10:00:00Z'),
+        row('billing.a1b2c', [1, 0, 2, 0], '2026-11-20T10:00:00Z'),
+      ],
+    ],
+    [
+      'key',
+      ['alias/orders_a1b2c', 'alias/billing', 'alias/old'].map((name) =>
+        row(name, [1, 0, 2, 0], '2026-11-20T10:00:00Z'),
+      ),
+    ],
+  ])('by %s counts requests, refusals and payloads', async (by, rows) => {
+    const { code, stdout } = await keyhole('report', '--by', by, '--json', path);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual(rows);
+  });
+
+  test('is a table for people, in which nothing that a caller chose moves the cursor', async () => {
+    const { stdout } = await keyhole('report', path);
+    expect(stdout.split('\n').map((line) => line.replace(/ +/g, ' '))).toEqual([
+      'person requests refused opened sealed last',
+      'alice@example.com 2 0 4 0 2026-11-20T10:00:00.000Z',
+      'saml|b\\u{1b}[2J of https://idp.example/ 1 1 0 0 2026-11-24T10:00:00.000Z',
+      '',
+    ]);
+  });
+
+  test('counts from a day on, and over what was kept of earlier chains', async () => {
+    const log = await openAuditFile(path, { writer: WRITER, clock });
+    await log.append(auditEvent('4'));
+    await log.close();
+    const since = ['--since', '2026-11-24', '--json'];
+    const { stdout } = await keyhole('report', ...since, ...(await filesOf(path)));
+    const named = (JSON.parse(stdout) as { name: string; requests: number }[]).map(
+      ({ name, requests }) => `${name} ${requests}`,
+    );
+    expect(named).toEqual(['alice@example.com 1', 'saml|b\u{1b}[2J of https://idp.example/ 1']);
+  });
+
+  test('finds the files by the configuration', async () => {
+    await writeFile(
+      join(directory, 'keyhole.yaml'),
+      JSON.stringify({
+        audit: { file: 'audit.ndjson' },
+        keys: [
+          {
+            namespaces: ['orders'],
+            wrap: { provider: 'aws-kms', key: 'arn:aws:kms:eu-west-1:111122223333:alias/orders' },
+          },
+        ],
+        access: {
+          issuers: [{ issuer: 'https://idp.example/', audience: 'keyhole', emailDomains: ['example.com'] }],
+          roles: { source: 'static', people: {} },
+        },
+      }),
+    );
+    const { code, stdout } = await keyhole('report', '--by', 'namespace');
+    expect(code).toBe(0);
+    expect(stdout).toContain('billing.a1b2c');
+  });
+
+  test('says what it does not understand', async () => {
+    expect(await keyhole('report', '--since', 'yesterday', path)).toMatchObject({
+      code: 2,
+      stderr: '--since: must be a day or time, as 2026-11-24, or an age, as 24h or 7d\n',
+    });
+    expect((await keyhole('report', '--by', 'colour', path)).code).toBe(2);
+    await writeFile(path, 'not a record\n');
+    expect(await keyhole('report', '--json', path)).toMatchObject({
+      code: 0,
+      stdout: '[]\n',
+      stderr: '1 lines are no lines of a record\n',
+    });
   });
 });

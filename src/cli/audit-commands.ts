@@ -1,0 +1,31 @@
+// The command line of `keyhole audit`.
+import { Option, type Command } from 'commander';
+import type { ReportOptions } from './audit.js';
+
+export function addAuditCommands(program: Command, done: (code: number) => void): void {
+  const audit = program.command('audit').description('the record of who asked for what');
+  audit
+    .command('verify')
+    .description('prove that no line was changed, dropped, added or moved; exit code 0 or 1')
+    .argument('<file...>', 'files of the record, in any order')
+    .option(
+      '--checkpoint <checkpoint...>',
+      'a line known from elsewhere, as the log tells it: CHAIN:SEQUENCE:HASH',
+    )
+    .action(async (files: string[], { checkpoint = [] }: { checkpoint?: string[] }) => {
+      done(await (await import('./audit.js')).verify({ files, checkpoints: checkpoint }));
+    });
+  audit
+    .command('report')
+    .description('who read what, how often, and how often they were refused')
+    .argument('[file...]', 'files of the record (default: those of the configuration)')
+    .option('--since <when>', 'a day or time, as 2026-11-24 or 2026-11-24T12:00:00Z, or an age, as 24h or 7d')
+    .addOption(
+      new Option('--by <what>', 'a line for each').choices(['person', 'namespace', 'key']).default('person'),
+    )
+    .option('--json', 'as JSON')
+    .option('-c, --config <file>', 'configuration file that names the record, where no file is given')
+    .action(async (files: string[], options: Omit<ReportOptions, 'files'>) => {
+      done(await (await import('./audit.js')).report({ files, ...options }));
+    });
+}
