@@ -1,4 +1,5 @@
 // What is believed of one issuer's tokens.
+import type { RoleClaimPaths } from './role-claims.js';
 
 export interface IssuerOptions {
   /** `iss`, compared exactly. */
@@ -18,6 +19,8 @@ export interface IssuerOptions {
    * issuer that is alone in vouching for e-mails, or where something else decides membership.
    */
   readonly emailDomains?: readonly string[];
+  /** Where its tokens name roles and groups. Default is nowhere. */
+  readonly roleClaims?: RoleClaimPaths;
   /** Which `sub` may speak: names, or patterns with one `*`; asked anew for each token. Default is every one. */
   readonly subjects?: () => readonly string[];
   /** How its people may come: with its access tokens, or with a session after they signed in here. Default is both. */

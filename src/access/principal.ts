@@ -1,4 +1,5 @@
 // Who is calling, as proven by a verified token or by a session of our own.
+import type { RoleClaims } from './role-claims.js';
 
 /** Somebody, as their issuer names them. */
 export interface Identity {
@@ -8,6 +9,8 @@ export interface Identity {
   readonly issuer: string;
   /** The e-mail the issuer vouches for (ASCII lower-cased), if it may and does. */
   readonly email: string | undefined;
+  /** What their token says of roles, where its issuer is asked for that. */
+  readonly roleClaims?: RoleClaims;
 }
 
 export interface Principal extends Identity {

@@ -4,6 +4,7 @@ import { KeyholeError } from '../errors.js';
 import { asciiLowerCase, type IssuerOptions } from './issuer-options.js';
 import { matchesPattern } from './pattern.js';
 import type { Identity, Principal } from './principal.js';
+import { roleClaimsOf } from './role-claims.js';
 
 /** How far clocks may differ, in seconds. */
 export const TOLERANCE_S = 5;
@@ -35,7 +36,13 @@ export function identityOf(claims: JWTPayload, options: IssuerOptions): Identity
       `${kindOf(sub)} are not accepted here: setting "subjects" of the issuer`,
     );
   }
-  return { subject: sub, issuer: options.issuer, email: emailOf(claims, options) };
+  const { issuer, roleClaims } = options;
+  return {
+    subject: sub,
+    issuer,
+    email: emailOf(claims, options),
+    ...(roleClaims === undefined ? {} : { roleClaims: roleClaimsOf(claims, roleClaims) }),
+  };
 }
 
 export function maySpeak(subject: string, { subjects }: IssuerOptions): boolean {

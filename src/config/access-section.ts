@@ -1,6 +1,7 @@
 // `access`: who is believed, where roles come from, what they allow.
 import { X509Certificate } from 'node:crypto';
 import type { Rule } from '../access/policy.js';
+import type { RoleClaimPaths } from '../access/role-claims.js';
 import { apiKeyFile, fixedApiKey, type ApiKey } from '../access/roles/api-key.js';
 import { grantProblem } from '../access/roles/grants.js';
 import { matches } from '../keys/keyring.js';
@@ -25,7 +26,7 @@ export async function readAccess(
 ): Promise<AccessConfig | undefined> {
   const section = readShape(ACCESS, value ?? {}, 'access', place.problems);
   const account = accountOf(section.account, place);
-  const issuers = await readIssuers(section.issuers ?? [], place);
+  const issuers = await readIssuers(section.issuers ?? [], namesTokenClaims(section.roles), place);
   const roles = await readRoles(section.roles, place);
   const rules = readRules(section.rules ?? [], keys, place);
   const credentials = readCredentials(section.credentials ?? [], place);
@@ -38,7 +39,16 @@ function accountOf(written: string | undefined, { env, problems }: Place): strin
   return given === undefined ? written : readValue(accountId, given.value, given.path, problems);
 }
 
-async function readIssuers(list: readonly unknown[], place: Place): Promise<IssuerConfig[]> {
+/** Whether roles come from tokens, which then need no e-mail but claims. */
+function namesTokenClaims(roles: unknown): boolean {
+  return typeof roles === 'object' && roles !== null && 'source' in roles && roles.source === 'token-claims';
+}
+
+async function readIssuers(
+  list: readonly unknown[],
+  byClaims: boolean,
+  place: Place,
+): Promise<IssuerConfig[]> {
   const issuers: IssuerConfig[] = [];
   const names = new Map<string, string>();
   const domains = new Map<string, string>();
@@ -55,7 +65,7 @@ async function readIssuers(list: readonly unknown[], place: Place): Promise<Issu
     for (const [at, domain] of (written.emailDomains ?? []).entries()) {
       once(domains, domain.toLowerCase(), `${path}.emailDomains[${at}]`, place.problems);
     }
-    const issuer = await issuerOf(written, path, place);
+    const issuer = await issuerOf(written, byClaims, path, place);
     if (issuer !== undefined) issuers.push(issuer);
   }
   return issuers;
@@ -70,10 +80,11 @@ function once(seen: Map<string, string>, name: string | undefined, path: string,
 
 async function issuerOf(
   { issuer, audience, jwks, ca, claims, emailDomains, subjects }: ReadShape<typeof ISSUER>,
+  byClaims: boolean,
   path: string,
   place: Place,
 ): Promise<IssuerConfig | undefined> {
-  if (emailDomains === undefined && !place.problems.at(`${path}.emailDomains`)) {
+  if (!byClaims && emailDomains === undefined && !place.problems.at(`${path}.emailDomains`)) {
     place.problems.add(`${path}.emailDomains`, 'is required: roles are looked up by e-mail');
   }
   const pem = ca === undefined ? undefined : await readCertificates(fileIn(place, ca), `${path}.ca`, place);
@@ -83,6 +94,7 @@ async function issuerOf(
     audience,
     emailClaim: claims.email,
     ...(claims.emailVerified === undefined ? {} : { emailVerifiedClaim: claims.emailVerified }),
+    ...(byClaims ? { roleClaims: roleClaimsOf(claims) } : {}),
     ...(jwks === undefined ? {} : { jwks }),
     ...(pem === undefined ? {} : { ca: pem }),
     ...(emailDomains === undefined ? {} : { emailDomains }),
@@ -119,6 +131,8 @@ async function readRoles(value: unknown, place: Place): Promise<RolesConfig | un
     problems.add('access.roles.staleSeconds', 'must not be less than freshSeconds');
   }
   if (source === 'static') return staticRoles(written, place);
+  if (source === 'token-claims') return tokenClaims(written, place);
+  if (written.groups !== undefined) problems.add('access.roles.groups', 'is only for source: token-claims');
   if (people !== undefined) problems.add('access.roles.people', 'is only for source: static');
   const ca = await caOf(written, place);
   const apiKey = source === undefined ? undefined : await apiKeyOf(written, place);
@@ -142,8 +156,12 @@ async function caOf({ ca }: Roles, place: Place): Promise<string | undefined> {
   return ca === undefined ? undefined : readCertificates(fileIn(place, ca), 'access.roles.ca', place);
 }
 
-function staticRoles({ people, ca, apiKeyFile: file }: Roles, { problems }: Place): RolesConfig | undefined {
+function staticRoles(
+  { people, ca, apiKeyFile: file, groups }: Roles,
+  { problems }: Place,
+): RolesConfig | undefined {
   const path = 'access.roles.people';
+  if (groups !== undefined) problems.add('access.roles.groups', 'is only for source: token-claims');
   if (ca !== undefined) problems.add('access.roles.ca', 'is only for source: temporal-cloud');
   if (file !== undefined) problems.add('access.roles.apiKeyFile', 'is only for source: temporal-cloud');
   if (people === undefined) {
@@ -159,6 +177,22 @@ function staticRoles({ people, ca, apiKeyFile: file }: Roles, { problems }: Plac
     checkGrants(grants, at, problems);
   }
   return { source: 'static', people };
+}
+
+function tokenClaims({ people, ca, apiKeyFile: file, groups = {} }: Roles, { problems }: Place): RolesConfig {
+  if (people !== undefined) problems.add('access.roles.people', 'is only for source: static');
+  if (ca !== undefined) problems.add('access.roles.ca', 'is only for source: temporal-cloud');
+  if (file !== undefined) problems.add('access.roles.apiKeyFile', 'is only for source: temporal-cloud');
+  for (const [group, grants] of Object.entries(groups)) {
+    checkGrants(grants, pathTo('access.roles.groups', group), problems);
+  }
+  return { source: 'token-claims', groups };
+}
+
+type Claims = NonNullable<ReadShape<typeof ISSUER>['claims']>;
+
+function roleClaimsOf({ permissions, groups }: Claims): RoleClaimPaths {
+  return { permissions: [permissions].flat(), ...(groups === undefined ? {} : { groups: [groups].flat() }) };
 }
 
 /** By the environment or by a file, never by both. */

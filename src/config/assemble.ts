@@ -7,6 +7,7 @@ import { Policy, type Authorizer } from '../access/policy.js';
 import { CredentialRoles } from '../access/roles/credential-roles.js';
 import type { RoleSource } from '../access/roles/role-source.js';
 import { StaticRoles } from '../access/roles/static.js';
+import { TokenClaimsRoles } from '../access/roles/token-claims.js';
 import { TemporalCloudRoles } from '../access/roles/temporal-cloud.js';
 import { TokenVerifier } from '../access/token-verifier.js';
 import { PayloadCipher } from '../codec/payload-cipher.js';
@@ -126,11 +127,9 @@ function authorizerOf({ rules, credentials }: AccessConfig, others: RoleSource):
   return new Policy({ rules, source: new CredentialRoles({ grants, others }) });
 }
 
-function roleSourceOf(
-  { roles, rules, account }: AccessConfig,
-  logger: Logger,
-): StaticRoles | TemporalCloudRoles {
+function roleSourceOf({ roles, rules, account }: AccessConfig, logger: Logger): RoleSource {
   if (roles.source === 'static') return new StaticRoles(roles);
+  if (roles.source === 'token-claims') return new TokenClaimsRoles(roles);
   const wanted = new Set(rules.flatMap((rule) => rule.roles));
   return new TemporalCloudRoles({ ...roles, wanted, logger, ...(account === undefined ? {} : { account }) });
 }
@@ -145,7 +144,7 @@ interface Authentication {
 
 function authenticationOf(
   { issuers, account }: AccessConfig,
-  source: StaticRoles | TemporalCloudRoles,
+  source: RoleSource,
   logger: Logger,
   previous: Authentication | undefined,
 ): Authentication {

@@ -88,4 +88,5 @@ export type RolesConfig =
       readonly freshMs: number;
       readonly staleMs: number;
     }
+  | { readonly source: 'token-claims'; readonly groups: Readonly<Record<string, readonly string[]>> }
   | { readonly source: 'static'; readonly people: Readonly<Record<string, readonly string[]>> };

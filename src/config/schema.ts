@@ -165,7 +165,12 @@ export const ISSUER = {
     .transform((one) => [one].flat()),
   jwks: httpsUrl().optional(),
   ca: path.optional(),
-  claims: section({ email: text.default('email'), emailVerified: text.optional() }).prefault({}),
+  claims: section({
+    email: text.default('email'),
+    emailVerified: text.optional(),
+    permissions: claim().default('permissions'),
+    groups: claim().optional(),
+  }).prefault({}),
   emailDomains: some(
     text.regex(/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/i, { error: 'must be a domain, without * and @' }),
   ).optional(),
@@ -173,10 +178,11 @@ export const ISSUER = {
 } as const satisfies Shape;
 
 export const ROLES = {
-  source: oneOf('temporal-cloud', 'static').default('temporal-cloud'),
+  source: oneOf('temporal-cloud', 'static', 'token-claims').default('temporal-cloud'),
   ca: path.optional(),
   apiKeyFile: path.optional(),
   people: z.record(z.string(), list(text), { error: 'must be a mapping from e-mail to roles' }).optional(),
+  groups: z.record(z.string(), list(text), { error: 'must be a mapping from group to roles' }).optional(),
   freshSeconds: wholeNumber(1, 300).default(60),
   staleSeconds: wholeNumber(1, 900).default(300),
 } as const satisfies Shape;
@@ -240,6 +246,11 @@ function limits(): { [K in keyof Limits]: z.ZodDefault<z.ZodInt> } {
 
 function audience(): z.ZodString {
   return text.refine((name) => !name.includes('*'), { error: 'must be a name, without *' });
+}
+
+/** A claim's name, or the names that lead to it. */
+function claim(): z.ZodUnion<[z.ZodString, z.ZodArray<z.ZodString>]> {
+  return z.union([text, some(text)], { error: 'must be a claim, or a list of names that leads to it' });
 }
 
 function subjectPattern(): z.ZodString {

@@ -24,7 +24,7 @@ export function rolesHeld(grants: readonly Grant[], namespace: string): readonly
 /** What is wrong with a grant, or `undefined`. */
 export function grantProblem(text: string): string | undefined {
   const { role, namespace } = split(text);
-  if (!isRole(role)) return `there is no role ${role}`;
+  if (!isRole(role) || role.startsWith('claim:')) return `there is no role ${role}`;
   if (role.startsWith('account:')) {
     return namespace === undefined
       ? undefined

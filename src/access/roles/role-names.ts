@@ -15,8 +15,10 @@ const FIXED: ReadonlySet<string> = new Set([
   'namespace:read',
 ]);
 const CUSTOM = /^custom:[\w.-]{1,128}$/;
+/** A group as a token names it. */
+const CLAIM = /^claim:[^\p{Cc}]{1,256}$/u;
 
 /** Whether some source of roles can ever give this role. */
 export function isRole(text: string): boolean {
-  return FIXED.has(text) || CUSTOM.test(text);
+  return FIXED.has(text) || CUSTOM.test(text) || CLAIM.test(text);
 }
