@@ -8,7 +8,7 @@ const plaintext = new Uint8Array(0);
 
 /** The first 8 bytes of each nonce: 8 bytes of memory a nonce, and two equal halves are rarer than one in 100,000 runs. */
 const heads = new BigUint64Array(count);
-for (let i = 0; i < count; i++) heads[i] = Buffer.from(seal(key, plaintext, undefined)).readBigUInt64BE();
+for (let i = 0; i < count; i++) heads[i] = Buffer.from(seal(key, [plaintext], undefined)).readBigUInt64BE();
 heads.sort();
 let repeated = 0;
 for (let i = 1; i < count; i++) if (heads[i] === heads[i - 1]) repeated += 1;

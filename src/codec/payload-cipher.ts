@@ -16,8 +16,8 @@ import {
 import { writeEncryptionJwt } from './formats/encryption-jwt.js';
 import { readerOf, readMark, type SealedMark } from './marks.js';
 import { OpeningKeys } from './opening-keys.js';
-import { readPayload, writePayload } from './payload-proto.js';
-import { assertSealedLength, seal } from './seal.js';
+import { readPayload, writeParts } from './payload-proto.js';
+import { assertSealedLength, bytesIn, seal } from './seal.js';
 
 const EMPTY = new Uint8Array(0);
 
@@ -54,22 +54,25 @@ export class PayloadCipher {
   seal(payload: Payload, namespace: string): Payload | Promise<Payload> {
     return this.#reported('seal', namespace, () => {
       const { write, compress } = this.#keyring.forNamespace(namespace);
-      const plaintext = writePayload(payload);
-      if (write !== KEYHOLE_V1 || !needsWrapping(payload, plaintext, compress?.aboveBytes ?? Infinity))
+      const plaintext = writeParts(payload);
+      if (
+        write !== KEYHOLE_V1 ||
+        !needsWrapping(payload, bytesIn(plaintext), compress?.aboveBytes ?? Infinity)
+      )
         return this.#sealed(plaintext, namespace);
-      return wrapped(payload, plaintext).then((bytes) => this.#sealed(bytes, namespace));
+      return wrapped(payload, plaintext).then((parts) => this.#sealed(parts, namespace));
     });
   }
 
-  #sealed(plaintext: Uint8Array, namespace: string): Payload | Promise<Payload> {
-    const key = this.#dataKeys.live(namespace, plaintext.length);
+  #sealed(plaintext: readonly Uint8Array[], namespace: string): Payload | Promise<Payload> {
+    const key = this.#dataKeys.live(namespace, bytesIn(plaintext));
     if (key instanceof Promise) return key.then((made) => this.#sealUnder(made, plaintext, namespace));
     return this.#sealUnder(key, plaintext, namespace);
   }
 
-  #sealUnder(key: SealingKey, plaintext: Uint8Array, namespace: string): Payload {
+  #sealUnder(key: SealingKey, plaintext: readonly Uint8Array[], namespace: string): Payload {
     const sealed = sealedUnder(key, plaintext, namespace);
-    this.#observer?.({ type: 'sealed', namespace, format: key.format, bytes: plaintext.length });
+    this.#observer?.({ type: 'sealed', namespace, format: key.format, bytes: bytesIn(plaintext) });
     return sealed;
   }
 
@@ -194,7 +197,7 @@ export class PayloadCipher {
   }
 }
 
-function sealedUnder(key: SealingKey, plaintext: Uint8Array, namespace: string): Payload {
+function sealedUnder(key: SealingKey, plaintext: readonly Uint8Array[], namespace: string): Payload {
   const { sealingKey, keyId, wrapped, commitment } = key;
   if (commitment === undefined) return writeEncryptionJwt(wrapped, seal(sealingKey, plaintext, undefined));
   return writeEnvelope(

@@ -14,8 +14,26 @@ const SIZE_BYTES = 0x08;
 
 const EMPTY = new Uint8Array(0);
 
+/** Larger data is not copied: it stands as a part of its own. */
+const COPIED_BYTES = 4_096;
+
 /** The serialized payload; nothing of it is lost. */
 export function writePayload(payload: Payload): Uint8Array {
+  const [first = EMPTY, ...others] = writeParts(payload);
+  return others.length === 0 ? first : Buffer.concat([first, ...others]);
+}
+
+/** The serialized payload in parts, one behind the other. */
+export function writeParts(payload: Payload): readonly Uint8Array[] {
+  const { data, externalPayloads } = payload;
+  if (data === null || data === undefined || data.length <= COPIED_BYTES) return [writeWhole(payload)];
+  const before = writeWhole({ metadata: payload.metadata ?? {} }, data.length);
+  const after = writeWhole({ externalPayloads: externalPayloads ?? [] });
+  return [before, data, after];
+}
+
+/** @param dataBytes - how long the data is that the caller puts behind what this writes; only its header is written. */
+function writeWhole(payload: Payload, dataBytes = 0): Uint8Array {
   const entries = Object.entries(payload.metadata ?? {}).map(([key, value]) => new MetadataEntry(key, value));
   const data = payload.data ?? EMPTY;
   const external = (payload.externalPayloads ?? []).map(({ sizeBytes }) =>
@@ -24,6 +42,7 @@ export function writePayload(payload: Payload): Uint8Array {
   const out = new ProtoWriter(
     entries.reduce((bytes, entry) => bytes + fieldBytes(entry.bytes), 0) +
       (data.length === 0 ? 0 : fieldBytes(data.length)) +
+      (dataBytes === 0 ? 0 : fieldBytes(dataBytes) - dataBytes) +
       external.reduce((bytes, size) => bytes + fieldBytes(sizeMessageBytes(size)), 0),
   );
   for (const entry of entries) {
@@ -37,6 +56,7 @@ export function writePayload(payload: Payload): Uint8Array {
     out.header(DATA, data.length);
     out.bytes(data);
   }
+  if (dataBytes > 0) out.header(DATA, dataBytes);
   for (const size of external) {
     out.header(EXTERNAL, sizeMessageBytes(size));
     if (size === 0n) continue;

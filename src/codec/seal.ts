@@ -15,18 +15,32 @@ export function assertSealedLength(data: Uint8Array): void {
   throw new KeyholeError('payload_invalid', `a sealed payload has at least ${NONCE_BYTES + TAG_BYTES} bytes`);
 }
 
-/** nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes). */
+/**
+ * nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes).
+ *
+ * @param plaintext - in parts, one behind the other.
+ */
 export function seal(
   key: KeyObject,
-  plaintext: Uint8Array,
+  plaintext: readonly Uint8Array[],
   associatedData: Uint8Array | undefined,
 ): Uint8Array {
-  const nonce = randomFillSync(Buffer.allocUnsafe(NONCE_BYTES));
+  const sealed = Buffer.allocUnsafe(NONCE_BYTES + bytesIn(plaintext) + TAG_BYTES);
+  const nonce = randomFillSync(sealed.subarray(0, NONCE_BYTES));
   const cipher = createCipheriv(ALGORITHM, key, nonce, OPTIONS);
   if (associatedData !== undefined) cipher.setAAD(associatedData);
-  const ciphertext = cipher.update(plaintext);
+  let at = NONCE_BYTES;
+  for (const part of plaintext) {
+    sealed.set(cipher.update(part), at);
+    at += part.length;
+  }
   cipher.final(); // GCM is a stream: nothing is left over
-  return Buffer.concat([nonce, ciphertext, cipher.getAuthTag()]);
+  sealed.set(cipher.getAuthTag(), at);
+  return sealed;
+}
+
+export function bytesIn(parts: readonly Uint8Array[]): number {
+  return parts.reduce((bytes, part) => bytes + part.length, 0);
 }
 
 /**

@@ -240,6 +240,6 @@ async function sealedAsIs(payload: Payload): Promise<Payload> {
   const { keyId, wrapped, commitment = plaintext } = key;
   return writeEnvelope(
     { keyId, namespace: NAMESPACE, wrapped, commitment },
-    seal(key.sealingKey, plaintext, KEYHOLE_V1_AAD),
+    seal(key.sealingKey, [plaintext], KEYHOLE_V1_AAD),
   );
 }
