@@ -1,6 +1,8 @@
 // Local wrapping keys: the first wraps, all unwrap, and only for the namespace a data key was made for.
+import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { LocalWrappingKey, newLocalKeyFile, parseLocalKeys } from '../../src/index.js';
+import { payloadsComeBack } from './providers/payloads-come-back.js';
 import { parse } from 'yaml';
 
 const signal = new AbortController().signal;
@@ -68,4 +70,9 @@ describe('a key file', () => {
   ])('with %s makes no wrapping key', (_, keys) => {
     expect(() => new LocalWrappingKey(keys)).toThrow(TypeError);
   });
+});
+
+describe('under a local wrapping key', () => {
+  const key = new LocalWrappingKey([{ id: 'one', secret: randomBytes(32) }]);
+  payloadsComeBack(() => Promise.resolve({ key }));
 });

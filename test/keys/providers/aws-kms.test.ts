@@ -7,6 +7,7 @@ import { describeWithParts } from '../../parts/available.js';
 import { startHttpFront } from '../../parts/http-front.js';
 import { startLocalStack } from '../../parts/localstack.js';
 import { startMoto, type Moto } from '../../parts/moto.js';
+import { payloadsComeBack } from './payloads-come-back.js';
 
 const context = { namespace: 'orders.a1b2c', signal: new AbortController().signal };
 const EMULATORS: {
@@ -100,6 +101,7 @@ for (const { part, start, without } of EMULATORS) {
       }
 
       wrappingKeyContract({ test, open, without });
+      payloadsComeBack(open);
 
       if (part === 'moto') return; // its replicas open nothing of their twins'
       test('a multi-Region key’s replica opens what its twin in another Region wrapped', async () => {

@@ -10,6 +10,7 @@ import { azureKeyVault, type AzureKeyVaultOptions } from '../../../src/keys/prov
 import { wrappingKeyContract, type KeyServiceUnderTest } from '../../../src/testing.js';
 import { startAzureKeyVault, type AzureKeyVaultStandIn } from '../../parts/azure-key-vault.js';
 import { keepStream, plantSecret } from '../../streams.js';
+import { payloadsComeBack } from './payloads-come-back.js';
 
 const context = { namespace: 'orders.a1b2c', signal: new AbortController().signal };
 
@@ -92,6 +93,7 @@ describe('azure-key-vault against a stand-in of ours', () => {
   }
 
   wrappingKeyContract({ test, open });
+  payloadsComeBack(open);
 
   test('goes on after a rotation: the new version wraps and is recorded, the old one opens', async () => {
     const { vault, key, close } = await open();

@@ -10,6 +10,7 @@ import { gcpKms, type GcpKmsClient } from '../../../src/keys/providers/gcp-kms.j
 import type { WrappingKey } from '../../../src/keys/wrapping-key.js';
 import { wrappingKeyContract, type KeyServiceUnderTest } from '../../../src/testing.js';
 import { startGcpKms, type Answer, type GcpKmsStandIn } from '../../parts/gcp-kms.js';
+import { payloadsComeBack } from './payloads-come-back.js';
 
 const context = { namespace: 'orders.a1b2c', signal: new AbortController().signal };
 const RING = 'projects/test/locations/global/keyRings/keyhole';
@@ -62,6 +63,7 @@ describe('gcp-kms against a stand-in of ours', () => {
   }
 
   wrappingKeyContract({ test, open });
+  payloadsComeBack(open);
 
   test('goes on after a rotation: the new version wraps, the old one opens', async () => {
     const { kms, name, key, close } = await open();

@@ -9,6 +9,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { ownWrappingKey } from '../../../examples/own-key-service/own-wrapping-key.js';
 import { wrappingKeyContract, type KeyServiceUnderTest } from '../../../src/testing.js';
 import { startHttpFront } from '../../parts/http-front.js';
+import { payloadsComeBack } from './payloads-come-back.js';
 
 vi.mock('temporal-keyhole', () => import('../../../src/index.js'));
 
@@ -73,6 +74,7 @@ describe('a key service of one’s own', () => {
   }
 
   wrappingKeyContract({ test, open });
+  payloadsComeBack(open);
 });
 
 test('the document shows that provider, word for word and in about 40 lines', () => {

@@ -11,6 +11,7 @@ import { describeWithParts } from '../../parts/available.js';
 import { startHttpFront } from '../../parts/http-front.js';
 import { startVault, type Vault } from '../../parts/vault.js';
 import { keepStream, plantSecret } from '../../streams.js';
+import { payloadsComeBack } from './payloads-come-back.js';
 
 const context = { namespace: 'orders.a1b2c', signal: new AbortController().signal };
 
@@ -86,6 +87,7 @@ describeWithParts(['vault'], 'vault-transit against a real Vault', () => {
   }
 
   wrappingKeyContract({ test, open });
+  payloadsComeBack(open);
 
   test('goes on after a rotation: the new version wraps, the old one opens', async () => {
     const name = await newKey();
