@@ -36,13 +36,14 @@ export class SealedClaims {
       .setIssuer(issuer)
       .setAudience(audience)
       .setIssuedAt(new Date(clock.wall()))
-      .setExpirationTime(expiresAtS)
+      .setExpirationTime(Math.floor(expiresAtS))
       .encrypt(this.#key);
   }
 
   /** @throws KeyholeError `token_expired`, `token_invalid`; neither says anything of what was sealed. */
   async open(sealed: string): Promise<JWTPayload> {
     const { issuer, audience, clock } = this.#options;
+    if (!sealed.split('.').every(isCanonical)) throw invalid();
     try {
       const { payload } = await jwtDecrypt(sealed, this.#key, {
         keyManagementAlgorithms: ['dir'],
@@ -56,7 +57,16 @@ export class SealedClaims {
     } catch (error) {
       if (error instanceof errors.JWTExpired)
         throw new KeyholeError('token_expired', 'your sign-in has expired');
-      throw new KeyholeError('token_invalid', 'the cookie is not one that this server made');
+      throw invalid();
     }
   }
+}
+
+/** Base64url has spare bits at its end (RFC 4648 §3.5): one session is one text. */
+function isCanonical(part: string): boolean {
+  return Buffer.from(part, 'base64url').toString('base64url') === part;
+}
+
+function invalid(): KeyholeError {
+  return new KeyholeError('token_invalid', 'the cookie is not one that this server made');
 }

@@ -40,6 +40,8 @@ const MAX_WAITING = 32;
 /** Needs `openid-client`. */
 export class SignIn {
   readonly sessions: Sessions;
+  /** Where people sign in. */
+  readonly issuer: string;
   readonly #options: SignInOptions;
   readonly #clock: Clock;
   readonly #flow: CodeFlow;
@@ -50,6 +52,7 @@ export class SignIn {
     const { issuer, sessionSecret: secret, clock = systemClock } = options;
     const { origin } = new URL(options.publicUrl);
     this.#options = options;
+    this.issuer = issuer.issuer;
     this.#clock = clock;
     const sameSite = sameSiteFor(options);
     this.sessions = new Sessions({ issuer, secret, origin, sameSite, clock });

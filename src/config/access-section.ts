@@ -12,6 +12,7 @@ import { fileIn, type Place } from './place.js';
 import { pathTo, type Problems } from './problems.js';
 import { readShape, readValue, type ReadShape } from './read-shape.js';
 import { ACCESS, accountId, CREDENTIAL, ISSUER, PRESET_ISSUER, ROLES, RULE } from './schema.js';
+import { readSignIn } from './sign-in-section.js';
 import { readTextFile } from './text-file.js';
 
 const DEFAULT_OPS_ADDRESS = 'saas-api.tmprl.cloud:443';
@@ -27,11 +28,12 @@ export async function readAccess(
   const section = readShape(ACCESS, value ?? {}, 'access', place.problems);
   const account = accountOf(section.account, place);
   const issuers = await readIssuers(section.issuers ?? [], namesTokenClaims(section.roles), place);
+  const signIn = await readSignIn(section.signIn, issuers, place);
   const roles = await readRoles(section.roles, place);
   const rules = readRules(section.rules ?? [], keys, place);
   const credentials = readCredentials(section.credentials ?? [], place);
   if (roles === undefined) return undefined;
-  return { account, issuers, roles, rules, credentials };
+  return { account, issuers, roles, rules, credentials, ...(signIn === undefined ? {} : { signIn }) };
 }
 
 function accountOf(written: string | undefined, { env, problems }: Place): string | undefined {
@@ -79,7 +81,7 @@ function once(seen: Map<string, string>, name: string | undefined, path: string,
 }
 
 async function issuerOf(
-  { issuer, audience, jwks, ca, claims, emailDomains, subjects }: ReadShape<typeof ISSUER>,
+  { issuer, audience, jwks, ca, claims, emailDomains, subjects, accept }: ReadShape<typeof ISSUER>,
   byClaims: boolean,
   path: string,
   place: Place,
@@ -99,6 +101,7 @@ async function issuerOf(
     ...(pem === undefined ? {} : { ca: pem }),
     ...(emailDomains === undefined ? {} : { emailDomains }),
     ...(subjects === undefined ? {} : { subjects }),
+    ...(accept === undefined ? {} : { accept }),
   };
 }
 

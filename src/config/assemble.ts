@@ -19,6 +19,7 @@ import type { Metrics } from '../server/metrics.js';
 import type { AccessConfig, Config, IssuerConfig } from './config.js';
 import { openKeyring } from './open-wrapping-key.js';
 import { probeKeys } from './probe-keys.js';
+import { openSignIn, type OpenedSignIn } from './open-sign-in.js';
 import type { Problem } from './problems.js';
 
 /** What outlives a change of the configuration. */
@@ -31,6 +32,7 @@ export interface Lasting {
 export interface Assembled {
   readonly parts: CodecServerParts;
   readonly authentication: Authentication;
+  readonly signIn: OpenedSignIn | undefined;
   /** Loads key sets and role lists, so that the first caller need not wait. Never rejects. */
   warm(): Promise<void>;
   /** Ends the connections to key services and to the source of roles. */
@@ -60,12 +62,14 @@ export async function assemble(
   const dataKeys = new DataKeys({ keyring, calls, observer });
   const source = roleSourceOf(config.access, logger);
   const authentication = authenticationOf(config.access, source, logger, previous?.authentication);
+  const signIn = openSignIn(config, previous?.signIn);
   const parts: CodecServerParts = {
     authenticator: new CredentialAuthenticator({
       credentials: config.access.credentials,
       others: authentication.verifier,
     }),
     authorizer: authorizerOf(config.access, source),
+    ...(signIn === undefined ? {} : { signIn: signIn.signIn }),
     audit,
     cipher: new PayloadCipher({ keyring, dataKeys, observer }),
     options: config.server,
@@ -75,6 +79,7 @@ export async function assemble(
   const assembled: Assembled = {
     parts,
     authentication,
+    signIn,
     warm: async () => {
       await Promise.all([
         authentication.verifier.warm(),

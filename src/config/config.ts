@@ -63,6 +63,8 @@ export interface AccessConfig {
   /** `undefined`: asked of the API. */
   readonly account: string | undefined;
   readonly issuers: readonly IssuerConfig[];
+  /** Absent: nobody signs in here. */
+  readonly signIn?: SignInConfig;
   readonly roles: RolesConfig;
   readonly rules: readonly Rule[];
   readonly credentials: readonly CredentialConfig[];
@@ -71,6 +73,14 @@ export interface AccessConfig {
 export interface CredentialConfig extends Credential {
   /** As in `people` of the static source. */
   readonly roles: readonly string[];
+}
+
+export interface SignInConfig {
+  /** One of `issuers`. */
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly sessionSecret: string;
 }
 
 export type IssuerConfig =

@@ -12,6 +12,7 @@ import { processProblems, processWarnings, type ProcessFacts } from './process-f
 import { readShape } from './read-shape.js';
 import { FILE } from './schema.js';
 import { readServer } from './server-section.js';
+import { checkSignIn } from './sign-in-section.js';
 import { NO_SUCH_FILE, readTextFile } from './text-file.js';
 import { parseYaml } from './yaml-document.js';
 
@@ -55,6 +56,7 @@ async function readSections(document: unknown, place: Place): Promise<Omit<Confi
   const server = await readServer(file, place);
   const keys = place.problems.at('keys') ? [] : await readKeys(file.keys, place);
   const access = await readAccess(file.access, keys, place);
+  if (server !== undefined && access?.signIn !== undefined) checkSignIn(server, place);
   const audit = await readAudit(file, place);
   const { metrics } = file;
   if (server === undefined || access === undefined || audit === undefined || metrics === undefined)

@@ -134,6 +134,7 @@ const DEFAULT_RULES = [
 export const ACCESS = {
   account: accountId.optional(),
   issuers: some(z.unknown()).default([{ preset: 'temporal-cloud' }]),
+  signIn: z.unknown().optional(),
   roles: z.unknown().default({}),
   rules: some(z.unknown()).default(DEFAULT_RULES),
   credentials: list(z.unknown()).default([]),
@@ -175,6 +176,14 @@ export const ISSUER = {
     text.regex(/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/i, { error: 'must be a domain, without * and @' }),
   ).optional(),
   subjects: some(subjectPattern()).optional(),
+  accept: some(oneOf('bearer', 'session')).optional(),
+} as const satisfies Shape;
+
+export const SIGN_IN = {
+  issuer: text,
+  clientId: text,
+  clientSecretFile: path,
+  sessionSecretFile: path,
 } as const satisfies Shape;
 
 export const ROLES = {

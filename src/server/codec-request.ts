@@ -3,6 +3,7 @@ import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
 import { CallerDeadline } from './caller-deadline.js';
 import type { Reply } from './caller-request.js';
+import { callerOf } from './caller.js';
 import { serveKnownCaller } from './known-caller.js';
 import { writePayloads } from './payload-json-writer.js';
 import { assertJson } from './request-body.js';
@@ -69,9 +70,7 @@ async function judgedReply(
   const deadline = new CallerDeadline(turn.clock);
   let principal: Principal;
   try {
-    principal = await deadline.run('jwks_unavailable', () =>
-      turn.setup.parts.authenticator.authenticate(turn.headers.authorization, deadline.signal),
-    );
+    principal = await callerOf(turn, deadline);
   } catch (refusal) {
     return await strangerNotice(turn, action, refusal);
   }

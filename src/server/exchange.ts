@@ -30,7 +30,7 @@ const MAX_LINGER_MS = 1_000;
 export class Exchange {
   readonly request: IncomingMessage;
   readonly requestId: string = randomUUID();
-  /** Further headers of the answer: CORS. */
+  /** Further headers of the answer: CORS, cookies. */
   readonly headers: (readonly [string, string])[] = [];
   /** The connection ends with this answer. */
   closes = false;
@@ -71,7 +71,7 @@ export class Exchange {
   }
 
   /** `code` is for log and metrics. The reason phrase is always the standard one. */
-  answer(status: number, code: string, body: Buffer | undefined): void {
+  answer(status: number, code: string, body: Buffer | undefined, contentType = 'application/json'): void {
     this.#code = code;
     this.closes ||= this.#stopping();
     const length = body?.length ?? 0;
@@ -84,7 +84,7 @@ export class Exchange {
       ...(this.closes ? [['Connection', 'close'] as const] : []),
     ];
     if (status !== 204) headers.push(['Content-Length', String(length)]);
-    if (length > 0) headers.push(['Content-Type', 'application/json']);
+    if (length > 0) headers.push(['Content-Type', contentType]);
     this.#response.writeHead(status, headers.flat());
     if (this.closes && !this.request.complete && this.request.method === 'POST') this.#linger(body);
     else if (body === undefined || this.request.method === 'HEAD') this.#response.end();

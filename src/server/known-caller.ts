@@ -65,7 +65,7 @@ async function tried(work: () => Promise<Reply>): Promise<Outcome> {
 }
 
 /** A caller beyond the rate waits a little; far beyond it, the request is refused. */
-async function takeTurn({ budgets, setup }: Turn, principal: Principal): Promise<void> {
+export async function takeTurn({ budgets, setup }: Turn, principal: Principal): Promise<void> {
   const waitMs = budgets.takeRequest(principal, setup.parts.options.limits);
   if (waitMs > 0) await pause(waitMs);
 }

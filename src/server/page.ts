@@ -43,6 +43,13 @@ button span + span, a.button span + span { display: block; }
 footer { display: flex; gap: 1.25rem; margin-top: 1.25rem; color: var(--soft); font-size: .85rem; }
 footer button { width: auto; margin: 0; padding: 0; border: 0; color: var(--mark); text-decoration: underline; }
 footer button:hover, footer button:focus-visible { box-shadow: none; text-decoration-thickness: 2px; }
+dl { display: grid; grid-template-columns: auto 1fr; gap: .35rem 1rem; margin: 0 0 1.25rem; }
+dt { color: var(--soft); }
+dd { margin: 0; overflow-wrap: anywhere; }
+h2 { margin: 1.5rem 0 .25rem; font-size: 1.05rem; }
+label { display: block; margin: 0 0 .35rem; color: var(--soft); font-size: .9rem; }
+input { width: 100%; margin: 0 0 .75rem; padding: .7rem .9rem; border: 1px solid var(--line); border-radius: 10px; background: transparent; color: var(--ink); font: inherit; }
+input:focus-visible { border-color: var(--mark); outline: none; box-shadow: 0 0 0 1px var(--mark); }
 code { font: .9em ui-monospace, monospace; }
 `;
 /** One piece: a formatter that put a space beside the text would make the hash wrong, and the page bare. */
@@ -72,15 +79,24 @@ export function pageOf(options: PageOptions): string {
     </html> `.html;
 }
 
+export const PAGE_TYPE = 'text/html; charset=utf-8';
+
 /** The headers that belong to it. */
 export function pageHeaders(options: PageOptions): Record<string, string> {
-  const targets = ["'self'", ...(options.formOrigins ?? [])].join(' ');
   return {
-    'content-type': 'text/html; charset=utf-8',
-    'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'`,
+    'content-type': PAGE_TYPE,
+    ...pagePolicy(options),
     'x-content-type-options': 'nosniff',
-    'referrer-policy': 'same-origin', // with no-referrer, a form's Origin would be null
     'cache-control': 'no-store',
+  };
+}
+
+/** What a browser may do with it: show it, with the style above, in a window of its own, and send its forms. */
+export function pagePolicy({ formOrigins = [] }: PageOptions): Record<string, string> {
+  const targets = ["'self'", ...formOrigins].join(' ');
+  return {
+    'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action ${targets}; frame-ancestors 'none'; base-uri 'none'`,
+    'referrer-policy': 'same-origin', // with no-referrer, a form's Origin would be null
   };
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { AuditLog } from '../access/audit-log.js';
 import type { Authorizer } from '../access/policy.js';
 import type { Authenticator } from '../access/principal.js';
+import type { SignIn } from '../access/sign-in.js';
 import type { PayloadCipher } from '../codec/payload-cipher.js';
 import type { Metrics } from './metrics.js';
 import type { ServerOptions } from './options.js';
@@ -21,6 +22,8 @@ export interface ServerClock extends MonotonicClock {
 export interface CodecServerParts {
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
+  /** Absent: nobody signs in here, and cookies are not looked at. */
+  readonly signIn?: SignIn;
   readonly audit: AuditLog;
   readonly cipher: PayloadCipher;
   readonly options: ServerOptions;

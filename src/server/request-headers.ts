@@ -7,6 +7,10 @@ export interface RequestHeaders {
   /** `X-Namespace`; an empty one counts as none. */
   readonly namespace: string | undefined;
   readonly origin: string | undefined;
+  /** As it came: cookies of others may be in it. Never logged. */
+  readonly cookie: string | undefined;
+  /** `Sec-Fetch-Site`: how the page that asks and this server are related, in the browser's eyes. */
+  readonly fetchSite: string | undefined;
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
   /** `undefined` where the body's length is not said. */
@@ -38,10 +42,13 @@ export function assertNotRepeated({ rawHeaders }: IncomingMessage): void {
 export function readHeaders({ headers }: IncomingMessage): RequestHeaders {
   const namespace = headers['x-namespace'];
   const length = headers['content-length'];
+  const fetchSite = headers['sec-fetch-site'];
   return {
     authorization: headers.authorization,
     namespace: typeof namespace === 'string' && namespace !== '' ? namespace : undefined,
     origin: headers.origin,
+    cookie: headers.cookie,
+    fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined,
     contentType: headers['content-type'],
     contentEncoding: headers['content-encoding'],
     contentLength: length === undefined ? undefined : Number(length),

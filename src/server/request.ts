@@ -7,6 +7,7 @@ import { CallerGone } from './request-body.js';
 import { answerHealth } from './health.js';
 import { MAX_HEADERS } from './limits.js';
 import { assertNotRepeated, headerCount } from './request-headers.js';
+import { answerPage } from './pages.js';
 import type { Route } from './route.js';
 import type { Turn } from './turn.js';
 
@@ -29,7 +30,7 @@ export async function answerRequest(turn: Turn, route: Route, ready: () => boole
 
 async function routed(turn: Turn, route: Route, ready: () => boolean): Promise<void> {
   const { exchange, headers, origin, setup } = turn;
-  if (origin === 'allowed' && headers.origin !== undefined) {
+  if (origin === 'allowed' && headers.origin !== undefined && route.kind !== 'page') {
     exchange.headers.push(...setup.cors.headers(headers.origin));
   }
   if (headerCount(exchange.request) > MAX_HEADERS) {
@@ -47,10 +48,21 @@ async function routed(turn: Turn, route: Route, ready: () => boolean): Promise<v
     case 'codec':
       await answerCodecRequest(turn, route);
       return;
+    case 'page':
+      if (setup.parts.signIn !== undefined) {
+        await answerPage(turn, route.page, setup.parts.signIn);
+        return;
+      }
+      throw notFound(turn);
     case 'unknown':
-      if (exchange.request.method !== 'OPTIONS') assertOrigin(turn);
-      throw new KeyholeError('not_found', 'nothing is here: POST to /decode, /encode or /download');
+      throw notFound(turn);
   }
+}
+
+/** @throws KeyholeError `origin_refused` */
+function notFound(turn: Turn): KeyholeError {
+  if (turn.exchange.request.method !== 'OPTIONS') assertOrigin(turn);
+  return new KeyholeError('not_found', 'nothing is here: POST to /decode, /encode or /download');
 }
 
 function refuse({ exchange, setup }: Turn, error: unknown): void {

@@ -20,7 +20,7 @@ export async function strangerNotice(turn: Turn, action: Action, refusal: unknow
   if (!shown || !needsSignIn(refusal)) throw refusal;
   try {
     const body = await readBody(turn, MAX_STRANGER_BODY_BYTES);
-    const where = headers.origin ?? '';
+    const where = setup.parts.signIn?.address('/signin') ?? headers.origin ?? '';
     const why = refusal.code === 'token_missing' ? 'you are not signed in' : 'your sign-in has expired';
     const payloads = readPayloads(body, MAX_STRANGER_PAYLOADS);
     return { outcome: refusal.code, payloads: withNotices(payloads, `${why}: sign in at ${where}`) };

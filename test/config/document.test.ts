@@ -12,6 +12,7 @@ import {
   PRESET_ISSUER,
   ROLES,
   RULE,
+  SIGN_IN,
   type Shape,
 } from '../../src/config/schema.js';
 import { LIMIT_BOUNDS } from '../../src/server/limits.js';
@@ -37,6 +38,7 @@ const SHAPES: readonly (readonly [prefix: string, shape: Shape])[] = [
   ['access.', ACCESS],
   ['access.issuers[].', ISSUER],
   ['access.issuers[].', PRESET_ISSUER],
+  ['access.signIn.', SIGN_IN],
   ['access.roles.', ROLES],
   ['access.rules[].', RULE],
   ['access.credentials[].', CREDENTIAL],

@@ -484,7 +484,7 @@ const SHORT: readonly Short[] = [
     'an algorithm',
     issuer({ algorithms: ['HS256'] }),
     {},
-    'access.issuers[0].algorithms: is not a key here; there are issuer, audience, jwks, ca, claims, emailDomains, subjects',
+    'access.issuers[0].algorithms: is not a key here; there are issuer, audience, jwks, ca, claims, emailDomains, subjects, accept',
   ],
   [
     'people of another source',

@@ -14,14 +14,16 @@ const HTTP_CODES: Record<HttpErrorCode, string> = {
   namespace_invalid: '1 to 255 characters of `A-Z a-z 0-9 . _ -`, the first one a letter or a digit',
   body_invalid: 'send `{"payloads": […]}`: strict JSON in UTF-8, base64 of either alphabet, no name twice',
   header_repeated: '`Authorization`, `X-Namespace`, `Origin` and `Host` may come once',
-  token_missing: 'sign in; in the Web UI switch on *Pass the user access token*',
+  token_missing:
+    'sign in; in the Web UI switch on *Pass the user access token*, or sign in at `/signin` of this server',
   token_invalid: 'issuer, audience, signature, algorithm or form is not as configured under `access.issuers`',
   token_expired: 'sign in again',
   subject_refused: 'the sign-in is of a kind that `subjects` of the issuer does not list',
   email_missing: 'the issuer must vouch for the e-mail: `claims.email`, `emailVerified`, `emailDomains`',
   role_missing: 'the sentence names the roles that would do; ask an admin of the namespace or account',
   namespace_foreign: 'the namespace is not of the account that this server serves',
-  origin_refused: 'list the Web UI under `cors.origins`',
+  origin_refused:
+    'list the Web UI under `cors.origins`; a session’s cookie counts only with the `Origin` of a listed page',
   not_found: 'the address is not `/decode`, `/encode` or `/download`; for `/download`: nothing is configured',
   method_not_allowed: 'use the methods in `Allow`',
   too_large: 'send less at once: `limits.bodyBytes`, `limits.payloads`; 4 MiB of data a payload',

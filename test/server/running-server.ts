@@ -6,6 +6,7 @@ import type { Payload } from '@temporalio/common';
 import type { AuditEvent, AuditLog } from '../../src/access/audit-log.js';
 import type { Action, Authorizer, Decision } from '../../src/access/policy.js';
 import type { Authenticator, Principal } from '../../src/access/principal.js';
+import type { SignIn } from '../../src/access/sign-in.js';
 import { PayloadCipher } from '../../src/codec/payload-cipher.js';
 import { KeyholeError } from '../../src/errors.js';
 import { DataKeys } from '../../src/keys/data-keys.js';
@@ -150,6 +151,7 @@ export interface StartOptions {
   readonly metrics?: Metrics;
   /** PEM of the authority to trust, where TLS is on. */
   readonly ca?: string;
+  readonly signIn?: SignIn;
 }
 
 export function serverOptions({ options, limits }: StartOptions = {}): ServerOptions {
@@ -194,6 +196,7 @@ export async function startServer(start: StartOptions = {}): Promise<RunningServ
     logger,
     options: serverOptions(start),
     ...(start.metrics === undefined ? {} : { metrics: start.metrics }),
+    ...(start.signIn === undefined ? {} : { signIn: start.signIn }),
   };
   const server = createCodecServer(parts);
   const { url, port } = await server.listen();

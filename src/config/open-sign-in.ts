@@ -1,0 +1,25 @@
+// From a configured sign-in to one that works, and that outlives a reload where nothing of it changed.
+import { SignIn } from '../access/sign-in.js';
+import type { Config } from './config.js';
+
+export interface OpenedSignIn {
+  readonly signIn: SignIn;
+  /** What it was made of, to tell whether that is still the same. */
+  readonly described: string;
+}
+
+/** @param previous - goes on where nothing changed: it knows which sessions ended by sign-out. */
+export function openSignIn(
+  { access, server }: Config,
+  previous: OpenedSignIn | undefined,
+): OpenedSignIn | undefined {
+  const entry = access.issuers.find((one) => !('preset' in one) && one.issuer === access.signIn?.issuer);
+  if (access.signIn === undefined || entry === undefined || 'preset' in entry) return undefined;
+  const { clientId, clientSecret, sessionSecret } = access.signIn;
+  const { publicUrl, cors } = server;
+  const made = { clientId, clientSecret, sessionSecret, publicUrl, origins: cors.origins };
+  const described = JSON.stringify({ ...made, entry });
+  if (previous?.described === described) return previous;
+  const subjects = entry.subjects ?? ['*'];
+  return { signIn: new SignIn({ ...made, issuer: { ...entry, subjects: () => subjects } }), described };
+}

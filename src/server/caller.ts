@@ -1,0 +1,61 @@
+// Whose request it is: the token's that came along, or, where there is none, the session's.
+import type { Principal } from '../access/principal.js';
+import { isSameSite } from '../access/session-cookie.js';
+import type { Session } from '../access/session.js';
+import { KeyholeError } from '../errors.js';
+import type { CallerDeadline } from './caller-deadline.js';
+import type { Turn } from './turn.js';
+
+/**
+ * An `Authorization` header, good or bad, hides the cookie.
+ *
+ * @throws KeyholeError as `Authenticator.authenticate`, and `origin_refused`: a cookie comes along with whatever a
+ * browser sends, so the page that sent it must be one that may.
+ */
+export async function callerOf(turn: Turn, deadline: CallerDeadline): Promise<Principal> {
+  const { headers, setup } = turn;
+  const session = headers.authorization === undefined ? await sessionOf(turn) : undefined;
+  if (session !== undefined) {
+    assertSentByListedPage(turn);
+    return session.principal;
+  }
+  return deadline.run('jwks_unavailable', () =>
+    setup.parts.authenticator.authenticate(headers.authorization, deadline.signal),
+  );
+}
+
+/**
+ * The session that came along, renewed with the answer where that is due.
+ *
+ * @throws KeyholeError `token_invalid`, `token_expired`, `subject_refused`
+ */
+export async function sessionOf({ headers, setup, exchange }: Turn): Promise<Session | undefined> {
+  const session = await setup.parts.signIn?.sessions.of(headers.cookie);
+  if (session?.renewal !== undefined) exchange.headers.push(['Set-Cookie', session.renewal]);
+  return session;
+}
+
+/** @throws KeyholeError `origin_refused` unless a page of this server itself sent the request. */
+export function assertSentByOwnPage({ headers, setup }: Turn): void {
+  const { origin } = new URL(setup.parts.options.publicUrl);
+  if (headers.origin === origin && isFitting(headers.fetchSite, 'same-origin')) return;
+  throw new KeyholeError('origin_refused', 'this form was sent by another page');
+}
+
+function assertSentByListedPage({ headers, setup, origin }: Turn): void {
+  if (origin === 'allowed' && headers.origin !== undefined) {
+    if (isFitting(headers.fetchSite, relationOf(headers.origin, setup.parts.options.publicUrl))) return;
+  }
+  throw new KeyholeError('origin_refused', 'with a session only pages of listed origins may ask');
+}
+
+/** Browsers before 2023 do not say how page and server are related. */
+function isFitting(fetchSite: string | undefined, expected: string): boolean {
+  return fetchSite === undefined || fetchSite === expected;
+}
+
+/** What a browser says in `Sec-Fetch-Site` (W3C Fetch Metadata §2.3) of a page of `origin` that asks this server. */
+function relationOf(origin: string, publicUrl: string): string {
+  if (origin === new URL(publicUrl).origin) return 'same-origin';
+  return isSameSite(origin, publicUrl) ? 'same-site' : 'cross-site';
+}

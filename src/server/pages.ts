@@ -1,0 +1,143 @@
+// The pages for people: sign in, sign out, and why somebody may or may not see payloads.
+import type { Session } from '../access/session.js';
+import type { SignIn } from '../access/sign-in.js';
+import { isKeyholeError, KeyholeError } from '../errors.js';
+import { assertSentByOwnPage, sessionOf } from './caller.js';
+import { assertMethod } from './codec-request.js';
+import { loggedError } from './error-log.js';
+import { errorResponse } from './error-response.js';
+import { html, PAGE_TYPE, pageOf, pagePolicy, type PageOptions } from './page.js';
+import { CallerGone, readBody } from './request-body.js';
+import type { PageName } from './route.js';
+import { signedInPage, signedOutPage } from './sign-in-pages.js';
+import type { Turn } from './turn.js';
+import { whyPage } from './why-page.js';
+
+/** A form of ours is one token. */
+const MAX_FORM_BYTES = 1_024;
+
+/** Answers each refusal with a page too. @throws CallerGone; KeyholeError `overloaded`. */
+export async function answerPage(turn: Turn, page: PageName, signIn: SignIn): Promise<void> {
+  const { admission, setup } = turn;
+  await admission.enter(setup.parts.options.limits);
+  turn.atEnd(() => {
+    admission.leave();
+  });
+  try {
+    assertMethod(turn, page === 'signout' ? ['POST'] : ['GET', 'HEAD']);
+    await served(turn, page, signIn);
+  } catch (error) {
+    if (error instanceof CallerGone) throw error;
+    showRefusal(turn, signIn, error);
+  }
+}
+
+async function served(turn: Turn, page: PageName, signIn: SignIn): Promise<void> {
+  switch (page) {
+    case 'signin':
+      showSignIn(turn, signIn, await sessionIfAny(turn));
+      return;
+    case 'signin-start':
+      await startSignIn(turn, signIn);
+      return;
+    case 'signin-callback':
+      await finishSignIn(turn, signIn);
+      return;
+    case 'signout':
+      await signOut(turn, signIn);
+      return;
+    case 'why':
+      await showWhy(turn, signIn, await sessionIfAny(turn));
+  }
+}
+
+function showSignIn(turn: Turn, signIn: SignIn, session: Session | undefined): void {
+  show(turn, 200, 'ok', session === undefined ? signedOutPage(signIn) : signedInPage(signIn, session));
+}
+
+/** Only our own page and the address bar begin a sign-in; a link elsewhere leads to the page first. */
+async function startSignIn(turn: Turn, signIn: SignIn): Promise<void> {
+  const { fetchSite } = turn.headers;
+  if (fetchSite !== undefined && !['same-origin', 'none'].includes(fetchSite)) {
+    redirect(turn, signIn.address('/signin'));
+    return;
+  }
+  const { location, cookie } = await signIn.begin();
+  turn.exchange.headers.push(['Set-Cookie', cookie]);
+  redirect(turn, location);
+}
+
+async function finishSignIn(turn: Turn, signIn: SignIn): Promise<void> {
+  const { exchange, headers } = turn;
+  exchange.headers.push(['Set-Cookie', signIn.forgetPending()]);
+  exchange.headers.push(['Set-Cookie', await signIn.finish(queryOf(turn).toString(), headers.cookie)]);
+  redirect(turn, signIn.address('/signin'));
+}
+
+async function signOut(turn: Turn, signIn: SignIn): Promise<void> {
+  assertSentByOwnPage(turn);
+  const session = await signIn.sessions.of(turn.headers.cookie).catch(unlessSignedOut);
+  if (session !== undefined) {
+    const form = new URLSearchParams((await readBody(turn, MAX_FORM_BYTES)).toString('latin1'));
+    if (!signIn.sessions.isFormOf(session, form.get('token') ?? ''))
+      throw new KeyholeError('origin_refused', 'this form was shown to somebody else');
+  }
+  turn.exchange.headers.push(['Set-Cookie', signIn.sessions.end(session)]);
+  redirect(turn, signIn.address('/signin'));
+}
+
+async function showWhy(turn: Turn, signIn: SignIn, session: Session | undefined): Promise<void> {
+  if (session === undefined)
+    throw new KeyholeError('token_missing', 'to see what you may do here, sign in first');
+  const page = await whyPage(turn, signIn, session, queryOf(turn).getAll('namespace'));
+  show(turn, 200, 'ok', page);
+}
+
+/** `undefined` also where it has ended or cannot be read: the page then says to sign in. */
+function sessionIfAny(turn: Turn): Promise<Session | undefined> {
+  return sessionOf(turn).catch(unlessSignedOut);
+}
+
+function unlessSignedOut(error: unknown): undefined {
+  if (isKeyholeError(error) && (error.code === 'token_expired' || error.code === 'token_invalid'))
+    return undefined;
+  throw error;
+}
+
+function showRefusal(turn: Turn, signIn: SignIn, error: unknown): void {
+  const { exchange, setup } = turn;
+  const { status, code, message, retryAfterSeconds } = errorResponse(error);
+  const line = { requestId: exchange.requestId, error: loggedError(error) };
+  if (status >= 500) setup.parts.logger.warn(line, 'a page failed here');
+  else setup.parts.logger.info(line, 'a page was refused');
+  if (retryAfterSeconds !== undefined) exchange.headers.push(['Retry-After', String(retryAfterSeconds)]);
+  if (status === 401) exchange.headers.push(['WWW-Authenticate', 'Bearer realm="keyhole"']);
+  show(turn, status, code, {
+    title: 'Not now',
+    body: html`<h1>That did not work</h1>
+      <p>${sentenceOf(message)}</p>
+      <a class="button" href="${signIn.address('/signin')}"><b>Sign in</b></a>
+      <footer><span>request ${exchange.requestId}</span></footer>`,
+  });
+}
+
+/** Messages are lower case and without a full stop, for logs. */
+function sentenceOf(message: string): string {
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
+}
+
+function show({ exchange }: Turn, status: number, code: string, page: PageOptions): void {
+  exchange.headers.push(...Object.entries(pagePolicy(page)));
+  exchange.answer(status, code, Buffer.from(pageOf(page)), PAGE_TYPE);
+}
+
+function redirect({ exchange }: Turn, location: string): void {
+  exchange.headers.push(['Location', location]);
+  exchange.answer(303, 'ok', undefined);
+}
+
+function queryOf({ exchange }: Turn): URLSearchParams {
+  const url = exchange.request.url ?? '';
+  const at = url.indexOf('?');
+  return new URLSearchParams(at === -1 ? '' : url.slice(at + 1));
+}

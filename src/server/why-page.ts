@@ -1,0 +1,65 @@
+// What `/why` shows: what somebody may do in a namespace, by which rule, and what is missing.
+import type { Action, Decision } from '../access/policy.js';
+import type { Session } from '../access/session.js';
+import type { SignIn } from '../access/sign-in.js';
+import { CallerDeadline } from './caller-deadline.js';
+import { takeTurn } from './known-caller.js';
+import { html, type Html, type PageOptions } from './page.js';
+import { requestNamespace } from './request-namespace.js';
+import { namespaceForm, signOutForm, who } from './sign-in-pages.js';
+import type { Turn } from './turn.js';
+
+/** What a person would ask for, in a person's words. */
+const ASKED: readonly { readonly action: Action; readonly words: string }[] = [
+  { action: 'decode', words: 'see payloads in the clear' },
+  { action: 'encode', words: 'have payloads sealed, to start, signal or update workflows' },
+];
+
+/**
+ * Asks the same policy as `/decode` does.
+ *
+ * @throws KeyholeError `namespace_invalid`, `rate_limited`, `authz_unavailable`
+ */
+export async function whyPage(
+  turn: Turn,
+  signIn: SignIn,
+  session: Session,
+  names: readonly string[],
+): Promise<PageOptions> {
+  const [named = '', other] = names;
+  const body =
+    named === '' && other === undefined
+      ? html``
+      : await judged(turn, session, requestNamespace(named, other));
+  return {
+    title: 'What you may do',
+    body: html`<h1>What you may do</h1>
+      ${who(session)} ${body} ${namespaceForm(signIn, named)} ${signOutForm(signIn, session)}`,
+  };
+}
+
+async function judged(turn: Turn, { principal }: Session, namespace: string): Promise<Html> {
+  const { authorizer } = turn.setup.parts;
+  await takeTurn(turn, principal);
+  const deadline = new CallerDeadline(turn.clock);
+  const answers: Html[] = [];
+  for (const { action, words } of ASKED) {
+    const decision = await deadline.run('authz_unavailable', () =>
+      authorizer.decide(principal, action, namespace, deadline.signal),
+    );
+    answers.push(answerOf(decision, words));
+  }
+  return html`<h2>In ${namespace}</h2>
+    ${answers}`;
+}
+
+function answerOf(decision: Decision, words: string): Html {
+  if (!decision.allowed)
+    return html`<p><strong>You may not ${words}.</strong> What is missing: ${decision.message}.</p>`;
+  const { rule, role, source, ageMs } = decision;
+  const seconds = Math.round(ageMs / 1000);
+  return html`<p>
+    <strong>You may ${words}</strong>, by rule ${rule + 1} of the configuration, as <code>${role}</code>; the
+    role is told by <code>${source}</code>, ${seconds} s ago.
+  </p>`;
+}
