@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/package-version.js';
 import { addAuditCommands } from './audit-commands.js';
+import { addAccessCommands } from './access-commands.js';
 import { EXIT } from './exit-codes.js';
 
 /** Runs the command that the arguments name. Answers its exit code. */
@@ -64,5 +65,6 @@ function programWith(done: (code: number) => void): Command {
       done(await (await import('./keys.js')).generateKeys({ file, id }));
     });
   addAuditCommands(program, done);
+  addAccessCommands(program, done);
   return program;
 }
