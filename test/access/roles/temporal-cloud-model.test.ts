@@ -14,11 +14,12 @@ import {
 } from '../../parts/cloud-operations.js';
 import { FakeClock } from '../fake-clock.js';
 import { patient, principal } from '../principals.js';
+import { randomFrom, seedOfThisRun, type Random } from '../random.js';
 
 const PEOPLE = 10_000;
 const GROUPS = 1_000;
 const QUESTIONS = 50_000;
-const SEED = Number(process.env['KEYHOLE_TEST_SEED'] ?? Date.now() % 2 ** 31);
+const SEED = seedOfThisRun();
 const NAMESPACES = Array.from({ length: 40 }, (_, index) => `n${index}.a1b2c`);
 
 const RULES: readonly Rule[] = [
@@ -33,19 +34,6 @@ let certificates: Certificates;
 beforeAll(async () => {
   certificates = await makeCertificates();
 });
-
-/** mulberry32: the same numbers for the same seed. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
-
-type Random = (below: number) => number;
 
 function pick<T>(random: Random, from: readonly T[]): T {
   return from[random(from.length)] as T;
