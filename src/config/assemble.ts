@@ -72,7 +72,7 @@ export async function assemble(
     ...(signIn === undefined ? {} : { signIn: signIn.signIn }),
     audit,
     cipher: new PayloadCipher({ keyring, dataKeys, observer }),
-    options: config.server,
+    options: { ...config.server, namespaces: namesOf(config.keys) },
     logger,
     metrics,
   };
@@ -92,6 +92,11 @@ export async function assemble(
     },
   };
   return { assembled };
+}
+
+/** Namespaces by name, in the configuration's order; patterns name none. */
+function namesOf(keys: Config['keys']): string[] {
+  return keys.flatMap(({ namespaces }) => namespaces).filter((name) => !name.includes('*'));
 }
 
 /** Every event is counted; what an operator should know of at once is logged too. */

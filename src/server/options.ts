@@ -30,6 +30,8 @@ export interface ServerOptions {
   /** Where callers reach this server; its origin may call as well. */
   readonly publicUrl: string;
   readonly denied: DeniedMode;
+  /** Namespaces that the configuration names, for a person to look through. Default is none. */
+  readonly namespaces?: readonly string[];
   readonly limits: Limits;
   /** CIDRs whose `X-Forwarded-For` counts. Default is none. */
   readonly trustedProxies?: readonly string[];

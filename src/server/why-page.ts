@@ -9,6 +9,8 @@ import { requestNamespace } from './request-namespace.js';
 import { namespaceForm, signOutForm, who } from './sign-in-pages.js';
 import type { Turn } from './turn.js';
 
+const MAX_LISTED = 20;
+
 /** What a person would ask for, in a person's words. */
 const ASKED: readonly { readonly action: Action; readonly words: string }[] = [
   { action: 'decode', words: 'see payloads in the clear' },
@@ -29,7 +31,7 @@ export async function whyPage(
   const [named = '', other] = names;
   const body =
     named === '' && other === undefined
-      ? html``
+      ? await overview(turn, signIn, session)
       : await judged(turn, session, requestNamespace(named, other));
   return {
     title: 'What you may do',
@@ -38,19 +40,40 @@ export async function whyPage(
   };
 }
 
-async function judged(turn: Turn, { principal }: Session, namespace: string): Promise<Html> {
+/** The namespaces that the configuration names, the first of them. */
+async function overview(turn: Turn, signIn: SignIn, session: Session): Promise<Html> {
+  const { namespaces = [] } = turn.setup.parts.options;
+  const decide = await deciding(turn, session);
+  const lines: Html[] = [];
+  for (const namespace of namespaces.slice(0, MAX_LISTED)) {
+    const { allowed } = await decide('decode', namespace);
+    lines.push(
+      html`<a class="button" href="${signIn.address('/why')}?namespace=${namespace}"
+        ><b>${namespace}</b><span>you may${allowed ? '' : ' not'} see its payloads</span></a
+      >`,
+    );
+  }
+  return html`${lines}`;
+}
+
+async function judged(turn: Turn, session: Session, namespace: string): Promise<Html> {
+  const decide = await deciding(turn, session);
+  const answers: Html[] = [];
+  for (const { action, words } of ASKED) answers.push(answerOf(await decide(action, namespace), words));
+  return html`<h2>In ${namespace}</h2>
+    ${answers}`;
+}
+
+/** Asks the policy for somebody, all questions of one page within one deadline. */
+async function deciding(
+  turn: Turn,
+  { principal }: Session,
+): Promise<(action: Action, namespace: string) => Promise<Decision>> {
   const { authorizer } = turn.setup.parts;
   await takeTurn(turn, principal);
   const deadline = new CallerDeadline(turn.clock);
-  const answers: Html[] = [];
-  for (const { action, words } of ASKED) {
-    const decision = await deadline.run('authz_unavailable', () =>
-      authorizer.decide(principal, action, namespace, deadline.signal),
-    );
-    answers.push(answerOf(decision, words));
-  }
-  return html`<h2>In ${namespace}</h2>
-    ${answers}`;
+  return (action, namespace) =>
+    deadline.run('authz_unavailable', () => authorizer.decide(principal, action, namespace, deadline.signal));
 }
 
 function answerOf(decision: Decision, words: string): Html {

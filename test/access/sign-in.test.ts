@@ -1,6 +1,6 @@
 // The end of a sign-in: what an issuer, or somebody in its name, may answer, and what is believed of it.
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SignIn } from '../../src/access/sign-in.js';
+import { sameSiteFor, SignIn } from '../../src/access/sign-in.js';
 import { SIGN_IN_COOKIE } from '../../src/access/session-cookie.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { plantSecret } from '../streams.js';
@@ -255,4 +255,12 @@ describe('a sign-in', () => {
     await signIn.finish(returned(again), again.cookie);
     expect(shown).toEqual(['Basic', undefined]);
   });
+});
+
+test('a session leaves its site only where a listed origin is of another one', () => {
+  const publicUrl = 'https://codec.example.com/keyhole';
+  const of = (...origins: string[]): string => sameSiteFor({ publicUrl, origins });
+  expect(of()).toBe('Lax');
+  expect(of('https://ui.example.com', 'https://codec.example.com')).toBe('Lax');
+  expect(of('https://ui.example.com', 'https://cloud.temporal.io')).toBe('None');
 });

@@ -262,6 +262,16 @@ describe('a token is refused', () => {
   });
 });
 
+test('an issuer that accepts sessions only believes no token, however good', async () => {
+  const token = await sign(key, claims());
+  const sessionsOnly = verifierOf({ accept: ['session'] });
+  expect(await ask(token, sessionsOnly)).toBe('token_invalid');
+  expect(await messageOf(token, sessionsOnly)).toContain('setting "accept" of the issuer');
+  expect(await ask(token, verifierOf({ accept: ['bearer', 'session'] }))).toMatchObject({
+    subject: 'auth0|alice',
+  });
+});
+
 const HS256 = { alg: 'HS256', kid: 'k1' };
 
 async function pemOf({ jwk, alg }: SigningKey): Promise<string> {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SESSION_COOKIE } from '../../src/access/session-cookie.js';
+import { SESSION_COOKIE, SIGN_IN_COOKIE } from '../../src/access/session-cookie.js';
 import { SignIn } from '../../src/access/sign-in.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
@@ -11,6 +11,7 @@ import { HandBrowser } from '../dev/browser.js';
 import { freePort } from '../parts/spawn-part.js';
 import { keepStream, plantSecret } from '../streams.js';
 import {
+  BILLING,
   bodyOf,
   ORDERS,
   plainPayload,
@@ -76,7 +77,7 @@ function start(options: NonNullable<StartOptions['options']>): Promise<RunningSe
   const tls = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') };
   const listen = { host: '127.0.0.1', port: Number(new URL(origin).port) };
   return startServer({
-    options: { publicUrl: origin, tls, listen, ...options },
+    options: { publicUrl: origin, tls, listen, namespaces: [ORDERS, BILLING], ...options },
     ca: certificates.ca,
     signIn,
   });
@@ -155,6 +156,20 @@ describe('somebody who signed in', () => {
     const mayNot = (await page(`/why?namespace=${ORDERS}`, reader)).text;
     expect(mayNot).toContain('You may not see payloads in the clear');
     expect(mayNot).toContain(`to decode in ${ORDERS} you need one of: namespace:admin`);
+  });
+
+  test('reads on /why, without a namespace, which of those that the configuration names they may read', async () => {
+    await signIn(browser);
+    running.authorizer.closed.add(BILLING);
+    const { status, text } = await page('/why');
+    running.authorizer.closed.clear();
+    expect(status).toBe(200);
+    const lines = [...text.matchAll(/<b>([^<]+)<\/b><span>([^<]+)</g)].map(([, name, may]) => [name, may]);
+    expect(lines).toEqual([
+      [ORDERS, 'you may see its payloads'],
+      [BILLING, 'you may not see its payloads'],
+    ]);
+    expect(text).toContain(`href="${origin}/why?namespace=${BILLING}"`);
   });
 
   test('gets a page for a namespace that is none, twice there, or not there', async () => {
@@ -314,6 +329,8 @@ describe('the pages', () => {
     const callback = await walkToCallback(browser, 'admin@example.com');
     const kept = new Map(browser.cookies);
     expect((await browser.request(callback)).status).toBe(303);
+    expect(kept.has(SIGN_IN_COOKIE)).toBe(true);
+    expect(browser.cookies.has(SIGN_IN_COOKIE)).toBe(false);
     expect((await browser.request(callback)).status).toBe(401);
     const again = new HandBrowser(certificates.ca);
     for (const [name, value] of kept) again.cookies.set(name, value);
