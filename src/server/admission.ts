@@ -9,11 +9,21 @@ export class Admission {
   readonly #waiting = new Set<() => void>();
 
   /**
-   * Takes a place, waiting for one at most a second. Whoever got one calls `leave`.
+   * Does `work` in a place, waiting for one at most a second. The place is free again once the work is done, whether or
+   * not its answer was taken and whoever went away meanwhile.
    *
-   * @throws KeyholeError `overloaded`
+   * @throws KeyholeError `overloaded`; what `work` throws.
    */
-  async enter({ concurrency, waiting }: Limits): Promise<void> {
+  async during<T>(limits: Limits, work: () => Promise<T>): Promise<T> {
+    await this.#enter(limits);
+    try {
+      return await work();
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #enter({ concurrency, waiting }: Limits): Promise<void> {
     if (this.#inFlight < concurrency) {
       this.#inFlight += 1;
       return;
@@ -33,7 +43,7 @@ export class Admission {
   }
 
   /** Hands the place to the next in line, if there is one. */
-  leave(): void {
+  #leave(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
       this.#inFlight -= 1;

@@ -31,12 +31,10 @@ export async function answerCodecRequest(
   assertMethod(turn, ['POST']);
   const namespace = requestNamespace(route.namespace, headers.namespace);
   assertJson(headers);
-  await admission.enter(setup.parts.options.limits);
-  turn.atEnd(() => {
-    admission.leave();
+  await admission.during(setup.parts.options.limits, async () => {
+    const reply = await judgedReply(turn, route, namespace);
+    exchange.answer(200, reply.outcome, writePayloads(reply.payloads));
   });
-  const reply = await judgedReply(turn, route, namespace);
-  exchange.answer(200, reply.outcome, writePayloads(reply.payloads));
 }
 
 /** @throws KeyholeError `origin_refused` */

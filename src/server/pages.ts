@@ -18,18 +18,15 @@ const MAX_FORM_BYTES = 1_024;
 
 /** Answers each refusal with a page too. @throws CallerGone; KeyholeError `overloaded`. */
 export async function answerPage(turn: Turn, page: PageName, signIn: SignIn): Promise<void> {
-  const { admission, setup } = turn;
-  await admission.enter(setup.parts.options.limits);
-  turn.atEnd(() => {
-    admission.leave();
+  await turn.admission.during(turn.setup.parts.options.limits, async () => {
+    try {
+      assertMethod(turn, page === 'signout' ? ['POST'] : ['GET', 'HEAD']);
+      await served(turn, page, signIn);
+    } catch (error) {
+      if (error instanceof CallerGone) throw error;
+      showRefusal(turn, signIn, error);
+    }
   });
-  try {
-    assertMethod(turn, page === 'signout' ? ['POST'] : ['GET', 'HEAD']);
-    await served(turn, page, signIn);
-  } catch (error) {
-    if (error instanceof CallerGone) throw error;
-    showRefusal(turn, signIn, error);
-  }
 }
 
 async function served(turn: Turn, page: PageName, signIn: SignIn): Promise<void> {

@@ -98,6 +98,43 @@ describe('requests in flight', () => {
     await expect.poll(async () => (await post(server)).status).toBe(200);
   });
 
+  test('leave no place taken where the caller went away while waiting for one', async () => {
+    const server = await start({ concurrency: 1, waiting: 1 });
+    let open: (() => void) | undefined;
+    server.authorizer.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const first = post(server);
+    await expect.poll(() => server.authorizer.asked.length).toBe(1);
+    const gone = await connectRaw(server.port);
+    gone.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`);
+    await expect.poll(async () => (await post(server)).status).toBe(503); // it waits in the only place to wait
+    gone.end();
+    await expect.poll(server.log).toContain('"aborted":true');
+    open?.();
+    expect((await first).status).toBe(200);
+    expect((await post(server)).status).toBe(200);
+  });
+
+  test('take no place while their answers are not taken', async () => {
+    const server = await start({ concurrency: 8, waiting: 0 });
+    const stranger = await connectRaw(server.port);
+    stranger.socket.pause();
+    const refused = head('/decode', {
+      Host: 'x',
+      'X-Namespace': 'a',
+      'Content-Type': 'application/json',
+      'Content-Length': '0',
+    });
+    const isFull = (): boolean => !stranger.socket.write(refused.repeat(500));
+    await expect.poll(isFull, { timeout: 10_000 }).toBe(true);
+    await expect
+      .poll(() => (isFull(), stranger.socket.writableLength), { timeout: 10_000 })
+      .toBeGreaterThan(1 << 20);
+    expect((await post(server)).status).toBe(200);
+    stranger.end();
+  });
+
   test('do not count what needs nothing: health, preflights, what is not found', async () => {
     const server = await start({ concurrency: 1, waiting: 0 });
     let open: (() => void) | undefined;
@@ -117,15 +154,16 @@ describe('requests in flight', () => {
     vi.useFakeTimers();
     const admission = new Admission();
     const limits = { ...DEFAULT_LIMITS, concurrency: 1, waiting: 2 };
-    await admission.enter(limits);
-    const late = admission.enter(limits).catch((error: unknown) => error);
+    let end: (() => void) | undefined;
+    const first = admission.during(limits, () => new Promise<void>((resolve) => (end = resolve)));
+    const late = admission.during(limits, () => Promise.resolve()).catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await late).toMatchObject({ code: 'overloaded' });
-    const next = admission.enter(limits);
-    admission.leave();
-    await next;
-    admission.leave();
-    await admission.enter(limits);
+    const next = admission.during(limits, () => Promise.reject(new Error('it failed')));
+    end?.();
+    await first;
+    await expect(next).rejects.toThrow('it failed');
+    expect(await admission.during(limits, () => Promise.resolve('free again'))).toBe('free again');
   });
 });
 
