@@ -117,19 +117,30 @@ export class CloudDirectory {
   async #askStanding(signal: AbortSignal): Promise<Loaded<Standing>> {
     const { operations, account: configured } = this.#options;
     const seesAccess = (await ifKnown(operations.seesAccess(signal), MAY_NOT_KNOW)) ?? false;
-    const account = configured ?? (await this.#askAccount(signal));
+    const told = (await ifKnown(operations.accountId(signal), MAY_NOT_KNOW)) ?? '';
+    const account = this.#accountOf(told, configured);
     this.#account = account;
     return { value: { account, seesAccess } };
   }
 
-  /** `undefined` where the API says that our key may not know. */
-  async #askAccount(signal: AbortSignal): Promise<string | undefined> {
-    const { operations, logger } = this.#options;
-    const account = (await ifKnown(operations.accountId(signal), MAY_NOT_KNOW)) ?? '';
-    if (ACCOUNT.test(account)) return account;
-    const consequence = 'account roles grant nothing and no enterprise sign-in is accepted';
-    logger.warn({ setting: 'access.account' }, `the account of our API key cannot be learnt: ${consequence}`);
-    return undefined;
+  /**
+   * `undefined` where nobody says. Another account's key would let its owners in here.
+   *
+   * @throws OperationsError for a key of another account than the configured one.
+   */
+  #accountOf(told: string, configured: string | undefined): string | undefined {
+    if (!ACCOUNT.test(told)) {
+      if (configured !== undefined) return configured;
+      const consequence = 'account roles grant nothing and no enterprise sign-in is accepted';
+      const message = `the account of our API key cannot be learnt: ${consequence}`;
+      this.#options.logger.warn({ setting: 'access.account' }, message);
+      return undefined;
+    }
+    if (configured === undefined || configured === told) return told;
+    throw new OperationsError(
+      'FAILED_PRECONDITION',
+      'our API key belongs to another account than "access.account" says',
+    );
   }
 
   async #askUsers(

@@ -319,6 +319,12 @@ describe('our account', () => {
     expect(roles.account()).toBeUndefined();
   });
 
+  test('configured as another than that of our key lets nobody in, and says so', async () => {
+    cloud.behaviour.account = 'z9y8x';
+    await expect(rolesOf(cloudRoles({ account: 'a1b2c' }))).rejects.toMatchObject(unavailable);
+    expect(log.text).toContain('our API key belongs to another account');
+  });
+
   test('that cannot be asked for now is an outage', async () => {
     cloud.behaviour.refusal = { code: status.UNAVAILABLE, of: 'GetAccount' };
     await expect(rolesOf(cloudRoles())).rejects.toMatchObject(unavailable);
