@@ -6,6 +6,8 @@ import type { Socket } from 'node:net';
 interface InProgress {
   /** Whether its answer has begun. */
   readonly answered: boolean;
+  /** Told when the connection closed under it. */
+  connectionClosed(): void;
 }
 
 interface Connection {
@@ -26,8 +28,10 @@ export class Connections {
   /** @param most - connections kept open. */
   opened(socket: Socket, most: number): void {
     const name = nameOf(socket);
-    this.#idle.set(name, { socket, requests: new Set() });
+    const requests = new Set<InProgress>();
+    this.#idle.set(name, { socket, requests });
     socket.once('close', () => {
+      for (const request of requests) request.connectionClosed();
       this.#idle.delete(name);
       this.#busy.delete(name);
     });

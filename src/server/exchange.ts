@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ErrorResponse } from './error-response.js';
+import { ANSWER_TIMEOUT_MS } from './limits.js';
 import type { MonotonicClock } from './parts.js';
 
 /** What happened, once the connection is done with an answer. */
@@ -37,8 +38,14 @@ export class Exchange {
   readonly #response: ServerResponse;
   readonly #expectsContinue: boolean;
   readonly #stopping: () => boolean;
+  readonly #startedMs: number;
+  readonly #clock: MonotonicClock;
+  readonly #ended: (told: Told) => void;
+  #isOver = false;
   #code = 'ok';
+  #answerTimer: NodeJS.Timeout | undefined;
 
+  /** @param ended - told once, when the answer has left or the connection is gone. */
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
@@ -49,15 +56,30 @@ export class Exchange {
     this.#response = response;
     this.#expectsContinue = expectsContinue;
     this.#stopping = stopping;
-    const startedMs = clock.monotonic();
+    this.#startedMs = clock.monotonic();
+    this.#clock = clock;
+    this.#ended = ended;
     response.once('close', () => {
-      ended({
-        requestId: this.requestId,
-        status: response.headersSent ? response.statusCode : 0,
-        code: this.#code,
-        durationMs: clock.monotonic() - startedMs,
-        aborted: !response.writableFinished,
-      });
+      this.#end();
+    });
+  }
+
+  /** An answer that waits behind another one is never told that its connection closed: whoever knows says so here. */
+  connectionClosed(): void {
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#answerTimer);
+    const response = this.#response;
+    this.#ended({
+      requestId: this.requestId,
+      status: response.headersSent ? response.statusCode : 0,
+      code: this.#code,
+      durationMs: this.#clock.monotonic() - this.#startedMs,
+      aborted: !response.writableFinished,
     });
   }
 
@@ -86,6 +108,7 @@ export class Exchange {
     if (status !== 204) headers.push(['Content-Length', String(length)]);
     if (length > 0) headers.push(['Content-Type', contentType]);
     this.#response.writeHead(status, headers.flat());
+    if (!this.#isOver) this.#answerTimer = setTimeout(() => this.request.socket.destroy(), ANSWER_TIMEOUT_MS);
     if (this.closes && !this.request.complete && this.request.method === 'POST') this.#linger(body);
     else if (body === undefined || this.request.method === 'HEAD') this.#response.end();
     else this.#response.end(body);

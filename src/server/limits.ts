@@ -87,6 +87,8 @@ export const MAX_STRANGER_PAYLOADS = 64;
 /** Fixed times of one request, in milliseconds. */
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const REQUEST_TIMEOUT_MS = 30_000;
+/** How long a caller may take to read an answer. */
+export const ANSWER_TIMEOUT_MS = 30_000;
 /** Longer than the idle time-out of the usual balancers (60 s), which then close first. */
 export const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** What the caller waits at most for the parts we ask: identity, roles, key service. */

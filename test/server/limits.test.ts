@@ -4,7 +4,7 @@ import type { Principal } from '../../src/access/principal.js';
 import { isKeyholeError } from '../../src/errors.js';
 import { Admission } from '../../src/server/admission.js';
 import { CallerBudgets } from '../../src/server/caller-budgets.js';
-import { DEFAULT_LIMITS, LIMIT_BOUNDS, type Limits } from '../../src/server/limits.js';
+import { ANSWER_TIMEOUT_MS, DEFAULT_LIMITS, LIMIT_BOUNDS, type Limits } from '../../src/server/limits.js';
 import {
   bodyOf,
   ORDERS,
@@ -178,6 +178,42 @@ describe('body bytes held', () => {
     holder.end();
     await expect.poll(async () => (await post(server, body)).status).toBe(200);
   });
+
+  test('are let go again where the connection closed before the answer had its turn', async () => {
+    const server = await start({ heldBytes: 1024 * 1024, bodyBytes: 1024 * 1024 });
+    let open: (() => void) | undefined;
+    server.authorizer.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const pipelining = await connectRaw(server.port);
+    pipelining.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`);
+    await expect.poll(() => server.authorizer.asked.length).toBe(1);
+    server.authorizer.gate = undefined;
+    const large = '{}'.padEnd(900_000);
+    pipelining.send(head('/decode', { ...HEADERS, 'Content-Length': String(large.length) }) + large);
+    await expect.poll(() => server.audit.events.length).toBe(1);
+    pipelining.end();
+    await expect.poll(() => server.log().match(/"aborted":true/g)?.length).toBe(2);
+    open?.();
+    expect((await post(server, large)).status).toBe(200);
+  });
+});
+
+test('an answer that is not taken in time ends the connection', async () => {
+  const server = await start({});
+  const reader = await connectRaw(server.port);
+  reader.socket.pause();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const body = bodyOf(plainPayload('x'.repeat(3_000_000)), plainPayload('y'.repeat(3_000_000)));
+  const one = head('/decode', { ...HEADERS, 'Content-Length': String(body.length) }) + body;
+  for (let sent = 0; sent < 3; sent += 1) reader.send(one); // more than the sockets' buffers take
+  await vi.waitUntil(() => server.audit.events.length > 1, { timeout: 10_000 });
+  await vi.advanceTimersByTimeAsync(ANSWER_TIMEOUT_MS / 2);
+  expect(server.log()).not.toContain('"aborted":true');
+  await vi.advanceTimersByTimeAsync(ANSWER_TIMEOUT_MS / 2);
+  vi.useRealTimers();
+  await expect.poll(server.log).toContain('"aborted":true');
+  reader.end();
 });
 
 describe('one caller', () => {
