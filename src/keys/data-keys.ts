@@ -1,5 +1,4 @@
 // The data keys in use: one live key per namespace for sealing, a bounded cache for opening.
-import { createHash } from 'node:crypto';
 import { KeyholeError, isKeyholeError } from '../errors.js';
 import type { Observer } from '../observer.js';
 import { assertCommitment, bareKey, DATA_KEY_BYTES, deriveBoundKey, type DerivedKey } from './data-key.js';
@@ -356,9 +355,11 @@ function isAnotherKeys({ code }: KeyholeError, keyId: string | null): boolean {
   return code === 'key_wrong' || (code === 'key_wrong_context' && keyId === null);
 }
 
+/** The parts in a form in which no two references are the same; a digest would cost a microsecond a payload. */
 function cacheKeyOf({ namespace, bound, keyId, wrapped, by }: DataKeyReference): string {
-  const digest = createHash('sha256').update(wrapped).digest('base64');
-  return `${bound ? 'bound' : by === undefined ? 'unbound' : 'by'} ${namespace} ${digest} ${keyId ?? ''}`;
+  const text = Buffer.from(wrapped.buffer, wrapped.byteOffset, wrapped.byteLength).toString('latin1');
+  const kind = bound ? 'bound' : by === undefined ? 'unbound' : 'by';
+  return `${kind} ${namespace} ${wrapped.length} ${text} ${keyId ?? ''}`;
 }
 
 /** Replaces what is kept under `name`; beyond `most` entries the one that came first goes. */
