@@ -6,6 +6,7 @@ import { MAX_WAIT_MS, type Limits } from './limits.js';
 export class Admission {
   #inFlight = 0;
   #heldBytes = 0;
+  #refused = 0;
   readonly #waiting = new Set<() => void>();
 
   /**
@@ -51,6 +52,22 @@ export class Admission {
     }
     this.#waiting.delete(next);
     next();
+  }
+
+  /**
+   * Does `work` for somebody who is refused all the same: at most a quarter of the places, so that bodies that come
+   * slowly from people without a role keep nobody else waiting.
+   *
+   * @throws the refusal where that many are served already; what `work` throws.
+   */
+  async duringRefusal<T>({ concurrency }: Limits, refusal: Error, work: () => Promise<T>): Promise<T> {
+    if (this.#refused >= Math.ceil(concurrency / 4)) throw refusal;
+    this.#refused += 1;
+    try {
+      return await work();
+    } finally {
+      this.#refused -= 1;
+    }
   }
 
   /** @throws KeyholeError `overloaded`; then nothing is held. */

@@ -3,6 +3,7 @@ import type { Payload } from '@temporalio/common';
 import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import type { PayloadCipher } from '../codec/payload-cipher.js';
+import type { KeyholeError } from '../errors.js';
 import type { CallerDeadline } from './caller-deadline.js';
 import type { Findings } from './findings.js';
 import type { DeniedMode } from './options.js';
@@ -29,4 +30,6 @@ export interface CallerRequest {
   decide(action: Action, namespace: string): Promise<Decision>;
   /** Reads the body, now and not before. @throws KeyholeError for a body that is too large or holds no payloads. */
   payloads(): Promise<Payload[]>;
+  /** The same for somebody who is refused. @throws KeyholeError `refusal`, where too many are served already. */
+  refusedPayloads(refusal: KeyholeError): Promise<Payload[]>;
 }

@@ -38,7 +38,7 @@ async function denied(
 ): Promise<Reply> {
   if (request.denied === 'error' || (request.denied === 'notice' && !(await mayGetNotice(request))))
     throw error;
-  const payloads = read ?? (await request.payloads());
+  const payloads = read ?? (await request.refusedPayloads(error));
   if (read === undefined) request.findings.refused = payloads.filter(isClosed).length;
   if (request.denied === 'encrypted') return { outcome: error.code, payloads };
   return { outcome: error.code, payloads: withNotices(payloads, error.message) };

@@ -99,6 +99,8 @@ function callerRequest(
       return decision;
     },
     payloads: () => payloadsOf(turn, asked.principal),
+    refusedPayloads: (refusal) =>
+      turn.admission.duringRefusal(options.limits, refusal, () => payloadsOf(turn, asked.principal)),
   };
 }
 

@@ -19,7 +19,9 @@ export async function strangerNotice(turn: Turn, action: Action, refusal: unknow
   const shown = setup.parts.options.denied === 'notice' && action === 'decode' && origin === 'allowed';
   if (!shown || !needsSignIn(refusal)) throw refusal;
   try {
-    const body = await readBody(turn, MAX_STRANGER_BODY_BYTES);
+    const body = await turn.admission.duringRefusal(setup.parts.options.limits, refusal, () =>
+      readBody(turn, MAX_STRANGER_BODY_BYTES),
+    );
     const where = setup.parts.signIn?.address('/signin') ?? headers.origin ?? '';
     const why = refusal.code === 'token_missing' ? 'you are not signed in' : 'your sign-in has expired';
     const payloads = readPayloads(body, MAX_STRANGER_PAYLOADS);

@@ -11,6 +11,7 @@ import {
   plainPayload,
   startServer,
   TOKENS,
+  UI,
   type Answer,
   type RunningServer,
 } from './running-server.js';
@@ -115,6 +116,30 @@ describe('requests in flight', () => {
     expect((await first).status).toBe(200);
     expect((await post(server)).status).toBe(200);
   });
+
+  test.each([
+    ['notice', { Authorization: [] as string[], Origin: UI }, 'token_missing'],
+    ['encrypted', { Authorization: `Bearer ${TOKENS.reader}` }, 'role_missing'],
+  ] as const)(
+    'of the refused, whose bodies come slowly, take a quarter of the places (denied: %s)',
+    async (denied, headers, code) => {
+      running = await startServer({ options: { denied }, limits: { concurrency: 4, waiting: 0 } });
+      const server = running;
+      const slow = await connectRaw(server.port);
+      slow.send(head('/decode', { ...HEADERS, ...headers, 'Content-Length': '2', Expect: '100-continue' }));
+      await slow.until((text) => text.includes('100 Continue'));
+      const next = await connectRaw(server.port);
+      next.send(`${head('/decode', { ...HEADERS, ...headers, 'Content-Length': '2' })}{}`);
+      expect(await next.until((text) => text.includes('requestId'))).toContain(code);
+      expect((await post(server)).status).toBe(200);
+      slow.send('{}');
+      expect(await slow.until((text) => text.includes('payloads'))).toContain('HTTP/1.1 200');
+      next.send(`${head('/decode', { ...HEADERS, ...headers, 'Content-Length': '2' })}{}`);
+      await next.until((text) => text.includes('payloads'));
+      slow.end();
+      next.end();
+    },
+  );
 
   test('take no place while their answers are not taken', async () => {
     const server = await start({ concurrency: 8, waiting: 0 });
