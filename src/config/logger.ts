@@ -14,6 +14,7 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** @param dest - a file descriptor, or the path of a file. */
 export function createLog(level: LogLevel, dest: number | string): Log {
   const stream = destination({ dest, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES });
+  outliveItsFile(stream);
   const logger = pino(
     { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
     stream,
@@ -23,5 +24,20 @@ export function createLog(level: LogLevel, dest: number | string): Log {
     flush: () => {
       stream.flushSync();
     },
+  };
+}
+
+/** A disk that is full must end neither the process nor, by a flush that tries for ever, keep it from ending. */
+function outliveItsFile(stream: ReturnType<typeof destination>): void {
+  let isBroken = false;
+  stream.on('error', () => {
+    isBroken = true;
+  });
+  stream.on('write', () => {
+    isBroken = false;
+  });
+  const flushSync = stream.flushSync.bind(stream);
+  stream.flushSync = () => {
+    if (!isBroken) flushSync();
   };
 }

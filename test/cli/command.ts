@@ -11,6 +11,8 @@ export interface CommandOptions {
   readonly cwd: string;
   /** Beside `PATH` and `HOME` the only variables it gets. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A file descriptor for its stderr. Default is a pipe that is read. */
+  readonly stderr?: number;
 }
 
 export interface Ended {
@@ -26,12 +28,12 @@ export class Command {
   readonly #ended: Promise<Ended>;
   readonly #waiting = new Set<() => void>();
 
-  constructor(args: readonly string[], { cwd, env = {} }: CommandOptions) {
+  constructor(args: readonly string[], { cwd, env = {}, stderr }: CommandOptions) {
     const { PATH = '', HOME = '' } = process.env;
     this.#child = spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
       cwd,
       env: { PATH, HOME, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', stderr ?? 'pipe'],
     });
     for (const name of ['stdout', 'stderr'] as const) {
       this.#child[name]?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,5 +1,6 @@
 // `keyhole serve` over its life: the line when it listens, reloads, its ends.
-import { readFile, rename, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, readFile, rename, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -241,6 +242,20 @@ describe('keyhole serve', () => {
       expect(stderr).toContain(`${setting}: cannot listen on ${taken}: the port is in use\n`);
     },
   );
+
+  test.skipIf(!existsSync('/dev/full'))('goes on, and ends with 0, where its log has no room', async () => {
+    await folder.configure(configuration());
+    const full = await open('/dev/full', 'w');
+    const command = new Command(['serve'], { cwd: folder.path, stderr: full.fd });
+    commands.push(command);
+    const [line] = await command.says('stdout', /^\{"msg":"listening".*\}$/m);
+    const { url } = JSON.parse(line) as { url: string };
+    const ask = (): Promise<Response> => fetchTrusting(certificates.ca)(`${url}/decode`);
+    for (let asked = 0; asked < 3; asked += 1) expect((await ask()).status).toBe(405);
+    command.signal('SIGTERM');
+    expect((await command.ended()).code).toBe(0);
+    await full.close();
+  });
 
   test('listens on loopback without a certificate, with a warning', async () => {
     await folder.configure({ ...configuration(), tls: undefined });
