@@ -54,9 +54,9 @@ export class TokenVerifier implements Authenticator {
 
   /** Asking tries again to load what was never loaded, so that a server without traffic becomes ready too. */
   ready(): boolean {
-    if ([...this.#issuers.values()].some(({ keys }) => keys.usable)) return true;
-    void this.warm();
-    return false;
+    const sets = [...this.#issuers.values()].map(({ keys }) => keys);
+    if (!sets.every(({ fresh }) => fresh)) void this.warm();
+    return sets.some(({ usable }) => usable);
   }
 
   /** Loads every issuer's keys; call it at the start. Never rejects. */

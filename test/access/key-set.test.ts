@@ -196,6 +196,19 @@ describe('an issuer', () => {
     expect(issuer.fetched).toEqual([]);
   });
 
+  test('keeps us ready without any caller: its keys are loaded anew before they are too old', async () => {
+    issuer.publish(first.jwk);
+    await verifier.warm();
+    for (let fetches = 2; fetches < 12; fetches += 1) {
+      clock.pass(11 * MINUTE_MS);
+      expect(verifier.ready()).toBe(true);
+      await vi.waitFor(() => {
+        verifier.ready();
+        expect(issuer.fetched).toHaveLength(fetches);
+      });
+    }
+  });
+
   test('makes us ready once its keys are there, without any caller', async () => {
     expect(verifier.ready()).toBe(false);
     await vi.waitFor(() => {
