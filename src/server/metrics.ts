@@ -46,9 +46,10 @@ export function createMetrics(): Metrics {
     'format',
     'outcome',
   ]);
+  const observer = payloadObserver(meter, payloads);
   return {
     ...requestMetrics(meter),
-    observer: () => payloadObserver(meter, payloads),
+    observer: () => observer,
     payloads: (outcome, count) => {
       if (count > 0) payloads.add(count, 'any', outcome);
     },

@@ -46,6 +46,12 @@ test('requests, payloads, key-service calls and the age of decisions are counted
   expect(text).not.toMatch(/made-up|a1b2c|example\.com/);
 });
 
+test('counts go on where a reload asks for the observer again', async () => {
+  metrics.observer()({ type: 'key_cache', hit: true });
+  metrics.observer()({ type: 'key_cache', hit: true });
+  expect(await page()).toMatch(/^keyhole_key_cache_total\{hit="true"\S*\} 2/m);
+});
+
 test('only GET /metrics is answered', async () => {
   expect((await fetch(url, { method: 'POST' })).status).toBe(404);
   expect((await fetch(url.replace('/metrics', '/'))).status).toBe(404);
