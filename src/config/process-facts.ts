@@ -13,9 +13,9 @@ export interface ProcessFacts {
 const OLDEST_MAINTAINED = 22;
 
 export function processProblems({ execArgv }: ProcessFacts, env: Environment): Problem[] {
-  const words = (env['NODE_OPTIONS'] ?? '').split(/\s+/);
+  const words = (env['NODE_OPTIONS'] ?? '').split(/\s+/).map(asNodeReads);
   const refused = (test: RegExp, sentence: string): Problem[] => [
-    ...(execArgv.some((word) => test.test(word)) ? [{ path: 'node', sentence }] : []),
+    ...(execArgv.map(asNodeReads).some((word) => test.test(word)) ? [{ path: 'node', sentence }] : []),
     ...(words.some((word) => test.test(word)) ? [{ path: 'NODE_OPTIONS', sentence }] : []),
   ];
   return [
@@ -30,6 +30,11 @@ export function processProblems({ execArgv }: ProcessFacts, env: Environment): P
     ...refused(/^--inspect/, 'must not have --inspect: a debugger can read every key'),
     ...refused(/^--insecure-http-parser$/, 'must not have --insecure-http-parser'),
   ];
+}
+
+/** Node takes `_` for `-` in the name of an option, and quotes in NODE_OPTIONS. */
+function asNodeReads(word: string): string {
+  return word.replaceAll(/["\\]/g, '').replaceAll('_', '-');
 }
 
 export function processWarnings({ nodeVersion }: ProcessFacts): string[] {

@@ -7,7 +7,7 @@ import type { Link } from '../access/audit-record.js';
 import { openAuditFile } from '../access/file-audit-log.js';
 import { StreamAuditLog } from '../access/stream-audit-log.js';
 import { createCodecServer, type CodecServer } from '../server/app.js';
-import { CALLER_DEADLINE_MS } from '../server/limits.js';
+import { CALLER_DEADLINE_MS, REQUEST_TIMEOUT_MS } from '../server/limits.js';
 import { loggedError } from '../server/error-log.js';
 import { createMetrics, type Metrics } from '../server/metrics.js';
 import { urlHost, type Address } from './address.js';
@@ -29,7 +29,7 @@ export interface ServiceOptions {
 export type StartResult = { readonly service: Service } | { readonly problems: readonly Problem[] };
 
 /** Requests that were in flight at a reload have ended after this time. */
-const RETIRED_MS = 2 * CALLER_DEADLINE_MS;
+const RETIRED_MS = REQUEST_TIMEOUT_MS + 2 * CALLER_DEADLINE_MS;
 
 /**
  * Opens no port where there are problems.

@@ -631,6 +631,12 @@ const SHORT: readonly Short[] = [
     { NODE_OPTIONS: '--insecure-http-parser' },
     'NODE_OPTIONS: must not have --insecure-http-parser',
   ],
+  [
+    'a lenient parser, written otherwise',
+    {},
+    { NODE_OPTIONS: '"--insecure_http_parser"' },
+    'NODE_OPTIONS: must not have --insecure-http-parser',
+  ],
 ];
 
 const MISTAKES = SHORT.map(([what, change, env, ...lines]): Mistake => ({ what, change, env, lines }));
@@ -644,9 +650,10 @@ describe('a mistake is told with its place', () => {
 
   test('a debugger on the command line', async () => {
     await folder.configure(GOOD);
-    const process = { execArgv: ['--inspect-brk'], nodeVersion: '22.0.0' };
+    const process = { execArgv: ['--inspect_brk', '--insecure_http_parser'], nodeVersion: '22.0.0' };
     expect(await folder.problems({ process })).toEqual([
       'node: must not have --inspect: a debugger can read every key',
+      'node: must not have --insecure-http-parser',
     ]);
   });
 
