@@ -172,8 +172,8 @@ function staticRoles(
     return undefined;
   }
   const emails = new Map<string, string>();
-  for (const [email, grants] of Object.entries(people)) {
-    const at = pathTo(path, email);
+  for (const [index, [email, grants]] of Object.entries(people).entries()) {
+    const at = pathTo(path, index);
     if (!/^[\x21-\x3f\x41-\x7e]+@[\x21-\x3f\x41-\x7e]+$/.test(email))
       problems.add(at, 'is not an e-mail address');
     once(emails, email.toLowerCase(), at, problems);

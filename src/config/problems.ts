@@ -31,14 +31,17 @@ export function problemLine({ path, sentence }: Problem): string {
   return `${path}: ${sentence}`;
 }
 
-/** Names as ours are, and as e-mail addresses are; whatever else stands in place of a key may be a secret. */
+/** Names as ours are; whatever else stands in place of a key may be a secret, and is told by its place. */
 const NAME = /^([A-Za-z_-]{1,32}|sha256)$/;
-const EMAIL = /^[\w.+-]{1,64}@[\w.-]{1,64}$/;
 
 /** `path` with one more step. */
 export function pathTo(path: string, step: string | number): string {
   if (typeof step === 'number') return `${path}[${step}]`;
-  if (EMAIL.test(step)) return `${path}["${step}"]`;
   if (!NAME.test(step)) return `${path}["…"]`;
   return path === '' ? step : `${path}.${step}`;
+}
+
+/** A key of a mapping as a step of a path: its name, or where it stands among the keys, from 0. */
+export function stepOf(mapping: object, key: string): string | number {
+  return NAME.test(key) ? key : Object.keys(mapping).indexOf(key);
 }

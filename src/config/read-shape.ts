@@ -1,6 +1,6 @@
 // Reads a mapping key by key, so that what is wrong with one hides nothing of the others.
 import type { z } from 'zod';
-import { pathTo, type Problems } from './problems.js';
+import { pathTo, stepOf, type Problems } from './problems.js';
 import { unknownKey, type Shape } from './schema.js';
 
 /** What could be read: `undefined` where a value is absent or wrong. */
@@ -35,14 +35,22 @@ export function readValue<T extends z.ZodType>(
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   for (const issue of result.error.issues) {
-    const at = issue.path.reduce<string>(
-      (to, step) => pathTo(to, typeof step === 'number' ? step : String(step)),
-      path,
-    );
+    const at = pathWithin(value, issue.path, path);
     if (issue.code !== 'unrecognized_keys') problems.add(at, issue.message);
     else for (const key of issue.keys) problems.add(pathTo(at, key), secretSentence(key) ?? issue.message);
   }
   return undefined;
+}
+
+function pathWithin(value: unknown, steps: readonly PropertyKey[], path: string): string {
+  let inside = value;
+  let to = path;
+  for (const step of steps) {
+    const key = typeof step === 'number' ? step : String(step);
+    to = pathTo(to, typeof key === 'string' && isMapping(inside) ? stepOf(inside, key) : key);
+    inside = typeof inside === 'object' && inside !== null ? Reflect.get(inside, step) : undefined;
+  }
+  return to;
 }
 
 function unknownKeySentence(key: string, known: readonly string[]): string {

@@ -74,14 +74,11 @@ const document = fc
     ...(deep ? { keys: [entry], access: { ...GOOD.access, issuers: [issuer] } } : {}),
   }));
 
-/** Whom an entry is about is told by the name under which it stands, whatever that is; only values are never quoted. */
-const PERSON = /(access\.roles\.people)\["[\w@.+-]{1,64}"\]/g;
-
 async function judge(content: string): Promise<void> {
   await folder.configure(content);
   const loaded = await folder.load({ env: { AWS_REGION: 'eu-west-1', TEMPORAL_API_KEY: SECRET } });
   if ('config' in loaded) return;
-  const said = loaded.problems.map(problemLine).join('\n').replaceAll(PERSON, '$1["…"]');
+  const said = loaded.problems.map(problemLine).join('\n');
   keepStream('config-problems', said);
   expect(loaded.problems.length).toBeGreaterThan(0);
   expect(said).not.toContain(SECRET);
