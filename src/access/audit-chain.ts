@@ -36,6 +36,8 @@ export interface ReadLine {
   readonly link: Link;
   /** The hash that it carries; `undefined`: it is the first of its chain. */
   readonly previous: string | undefined;
+  /** What a chain's first line says was before it; `undefined`: nothing, or it is no first line. */
+  readonly before: Link | undefined;
   readonly record: Readonly<Record<string, unknown>>;
 }
 
@@ -44,14 +46,15 @@ export function readLine(line: Uint8Array): ReadLine | undefined {
   const record = objectOf(parsed(line));
   const sequence = objectOf(record?.['metadata'])?.['sequence'];
   const chain = objectOf(objectOf(record?.['unmapped'])?.['chain']);
-  const id = chain?.['id'];
   const previous = chain?.['previous'];
-  if (record === undefined || typeof id !== 'string' || !/^[0-9a-f]{24}$/.test(id)) return undefined;
-  if (!Number.isSafeInteger(sequence) || (sequence as number) < 0) return undefined;
+  const link = linkOf({ chain: chain?.['id'], sequence, hash: hash('sha256', line) });
+  if (record === undefined || link === undefined) return undefined;
   if (previous !== null && typeof previous !== 'string') return undefined;
-  if ((previous === null) !== (sequence === 0)) return undefined;
-  const link = { chain: id, sequence: sequence as number, hash: hash('sha256', line) };
-  return { link, previous: previous ?? undefined, record };
+  if ((previous === null) !== (link.sequence === 0)) return undefined;
+  const after = objectOf(record['unmapped'])?.['after'] ?? undefined;
+  const before = linkOf(objectOf(after));
+  if (after !== undefined && before === undefined) return undefined;
+  return { link, previous: previous ?? undefined, before, record };
 }
 
 /** Whether a line follows another in one chain. */
@@ -59,13 +62,13 @@ export function follows(before: Link, { link, previous }: ReadLine): boolean {
   return link.chain === before.chain && link.sequence === before.sequence + 1 && previous === before.hash;
 }
 
-/** What a chain's first line says was before it; `undefined`: nothing, or it is no first line. */
-export function linkBefore({ record }: ReadLine): Link | undefined {
-  const after = objectOf(objectOf(record['unmapped'])?.['after']);
-  const { chain, sequence, hash: named } = after ?? {};
-  if (typeof chain !== 'string' || typeof sequence !== 'number' || typeof named !== 'string')
-    return undefined;
-  return { chain, sequence, hash: named };
+/** `undefined` for what names no line that a chain could have. */
+function linkOf(named: Readonly<Record<string, unknown>> | undefined): Link | undefined {
+  const { chain, sequence, hash: text } = named ?? {};
+  if (typeof chain !== 'string' || !/^[0-9a-f]{24}$/.test(chain)) return undefined;
+  if (typeof sequence !== 'number' || !Number.isSafeInteger(sequence) || sequence < 0) return undefined;
+  if (typeof text !== 'string' || !/^[0-9a-f]{64}$/.test(text)) return undefined;
+  return { chain, sequence, hash: text };
 }
 
 export function objectOf(value: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -1,5 +1,5 @@
 // What the files of a record prove: that no line was changed, dropped, added or moved, up to where that is known.
-import { follows, linkBefore, objectOf, readLine, type ReadLine } from './audit-chain.js';
+import { follows, objectOf, readLine, type ReadLine } from './audit-chain.js';
 import { linesOf } from './audit-lines.js';
 import type { Link } from './audit-record.js';
 
@@ -19,6 +19,9 @@ export interface AuditVerdict {
   readonly notes: readonly string[];
 }
 
+/** Where a mistake is of no file. */
+const RECORD = 'the record';
+
 /** A chain as it was found. */
 interface Found {
   readonly file: string;
@@ -32,11 +35,13 @@ interface Found {
  * Reads the files, in any order; several chains in one file are fine.
  *
  * @param checkpoints - lines that are known from elsewhere: each must be there as it was.
+ * @param instances - how many servers wrote them, each its own chains: of as many chains nothing is there before.
  * @throws Error of the system for a file that cannot be read.
  */
 export async function verifyAudit(
   files: readonly string[],
   checkpoints: readonly Link[] = [],
+  instances = 1,
 ): Promise<AuditVerdict> {
   const verification = new Verification();
   for (const file of files) {
@@ -44,7 +49,7 @@ export async function verifyAudit(
     for await (const { bytes, whole } of linesOf(file)) chains.take(bytes, whole);
     chains.end();
   }
-  return verification.verdict(checkpoints);
+  return verification.verdict(checkpoints, instances);
 }
 
 /** Follows the chains of one file, line by line. */
@@ -52,6 +57,7 @@ class ChainReader {
   readonly #file: string;
   readonly #verification: Verification;
   #line = 0;
+  #whole = 0;
   #before: Link | undefined;
   #chain: Found | undefined;
 
@@ -66,6 +72,7 @@ class ChainReader {
       this.#verification.note(`${this.#file} ends in a line that was cut, as a crash does`);
       return;
     }
+    this.#whole += 1;
     this.#verification.lines += 1;
     const read = readLine(bytes);
     if (read === undefined) this.#mistake('is no line of a record');
@@ -74,13 +81,14 @@ class ChainReader {
   }
 
   end(): void {
-    if (this.#line === 0) this.#verification.mistake(this.#file, undefined, 'is empty');
+    if (this.#whole > 0) return;
+    this.#verification.mistake(this.#file, undefined, this.#line === 0 ? 'is empty' : 'has no whole line');
   }
 
   #begin(read: ReadLine): void {
     const cause = objectOf(read.record['unmapped'])?.['cause'];
     const { chain: id, hash } = read.link;
-    this.#chain = { file: this.#file, id, after: linkBefore(read), cause, hashes: [hash] };
+    this.#chain = { file: this.#file, id, after: read.before, cause, hashes: [hash] };
     this.#before = read.link;
     if (!this.#verification.found(this.#chain)) this.#mistake(`begins chain ${id}, which was there before`);
   }
@@ -121,8 +129,8 @@ class Verification {
     this.#notes.push(sentence);
   }
 
-  verdict(checkpoints: readonly Link[]): AuditVerdict {
-    this.#judgeFirst();
+  verdict(checkpoints: readonly Link[], instances: number): AuditVerdict {
+    this.#judgeFirst(instances);
     this.#judgeSuccessors();
     for (const checkpoint of checkpoints) this.#judgeCheckpoint(checkpoint);
     this.#judgeTails(checkpoints);
@@ -130,8 +138,8 @@ class Verification {
     return { lines, chains: this.#chains.size, mistakes: this.#mistakes, notes: this.#notes };
   }
 
-  /** One chain has nothing before it here: the first. A second one means that a file is missing. */
-  #judgeFirst(): void {
+  /** One chain of each instance has nothing before it here: the first. Another one means that a file is missing. */
+  #judgeFirst(instances: number): void {
     const firsts = [...this.#chains.values()].filter(
       ({ after }) => after === undefined || !this.#chains.has(after.chain),
     );
@@ -140,9 +148,11 @@ class Verification {
         after === undefined
           ? `chain ${id} names none before it`
           : `chain ${after.chain}, before chain ${id}, is not here`;
-      if (firsts.length > 1) this.mistake(file, undefined, missing);
+      if (firsts.length > instances) this.mistake(file, undefined, missing);
       else if (after !== undefined) this.note(missing);
     }
+    if (firsts.length >= instances || firsts.length === 0) return;
+    this.mistake(RECORD, undefined, `${firsts.length} chains begin the record of ${instances} instances`);
   }
 
   #judgeSuccessors(): void {
@@ -169,18 +179,22 @@ class Verification {
   #judgeCheckpoint({ chain, sequence, hash }: Link): void {
     const found = this.#chains.get(chain);
     if (found?.hashes[sequence] === hash) return;
-    const file = found?.file ?? 'the record';
+    const file = found?.file ?? RECORD;
     this.mistake(file, undefined, `line ${sequence} of chain ${chain} is not what the checkpoint says`);
   }
 
-  /** What comes after the last line that something else names is proven by nothing. */
+  /**
+   * What comes after the last line that something else names is proven by nothing. A process knows where its own chain
+   * ended; at a start it takes what lies there for the end, and nobody watched it until then.
+   */
   #judgeTails(checkpoints: readonly Link[]): void {
-    const afters = [...this.#chains.values()].map(({ after }) => after);
+    const known = [...this.#chains.values()].filter(({ cause }) => cause !== 'start');
+    const afters = known.map(({ after }) => after);
     for (const { id, hashes } of this.#chains.values()) {
       const proofs = [...afters, ...checkpoints].filter((link) => link?.chain === id);
       const proven = Math.max(-1, ...proofs.map((link) => link?.sequence ?? -1));
       if (proven >= hashes.length - 1) continue;
-      const from = checkpoints.length === 0 ? 'tail not proven' : `tail not proven after line ${proven}`;
+      const from = proven < 0 ? 'tail not proven' : `tail not proven after line ${proven}`;
       this.note(`${from}: only a checkpoint shows that nothing is missing at the end of chain ${id}`);
     }
   }

@@ -1,6 +1,11 @@
 // The command line of `keyhole audit`.
-import { Option, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ReportOptions } from './audit.js';
+
+interface VerifyFlags {
+  readonly checkpoint?: string[];
+  readonly instances: number;
+}
 
 export function addAuditCommands(program: Command, done: (code: number) => void): void {
   const audit = program.command('audit').description('the record of who asked for what');
@@ -12,8 +17,9 @@ export function addAuditCommands(program: Command, done: (code: number) => void)
       '--checkpoint <checkpoint...>',
       'a line known from elsewhere, as the log tells it: CHAIN:SEQUENCE:HASH',
     )
-    .action(async (files: string[], { checkpoint = [] }: { checkpoint?: string[] }) => {
-      done(await (await import('./audit.js')).verify({ files, checkpoints: checkpoint }));
+    .option('--instances <count>', 'how many servers wrote them, each its own chains', count, 1)
+    .action(async (files: string[], { checkpoint = [], instances }: VerifyFlags) => {
+      done(await (await import('./audit.js')).verify({ files, checkpoints: checkpoint, instances }));
     });
   audit
     .command('report')
@@ -28,4 +34,9 @@ export function addAuditCommands(program: Command, done: (code: number) => void)
     .action(async (files: string[], options: Omit<ReportOptions, 'files'>) => {
       done(await (await import('./audit.js')).report({ files, ...options }));
     });
+}
+
+function count(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('a count is a number from 1.');
 }

@@ -6,25 +6,28 @@ import { verifyAudit, type AuditMistake } from '../access/audit-verify.js';
 import { loadConfig } from '../config/load-config.js';
 import { loadOptions, printProblems } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { printable } from './printable.js';
 
 export interface VerifyOptions {
   readonly files: readonly string[];
   readonly checkpoints: readonly string[];
+  /** How many servers wrote them. */
+  readonly instances: number;
 }
 
 /** Mistakes and the verdict go to stdout, one line each. */
-export async function verify({ files, checkpoints }: VerifyOptions): Promise<ExitCode> {
+export async function verify({ files, checkpoints, instances }: VerifyOptions): Promise<ExitCode> {
   const links = checkpoints.flatMap((text) => parseCheckpoint(text) ?? []);
   if (links.length < checkpoints.length) {
     process.stderr.write('--checkpoint: must be CHAIN:SEQUENCE:HASH, as the log tells it\n');
     return EXIT.usage;
   }
   try {
-    const { lines, chains, mistakes, notes } = await verifyAudit(files, links);
+    const { lines, chains, mistakes, notes } = await verifyAudit(files, links, instances);
     const verdict = `${lines} lines in ${chains} ${chains === 1 ? 'chain' : 'chains'}: `;
     const end = mistakes.length === 0 ? 'nothing was changed' : `${mistakes.length} mistakes`;
     const told = [...mistakes.map(mistakeLine), ...notes, verdict + end];
-    process.stdout.write(told.map((line) => `${line}\n`).join(''));
+    process.stdout.write(told.map((line) => `${printable(line)}\n`).join(''));
     return mistakes.length === 0 ? EXIT.fine : EXIT.failed;
   } catch (error) {
     return unreadable(error);
@@ -96,19 +99,11 @@ function table(by: ReportBy, rows: readonly ReportRow[]): string {
   return lines.map((line) => `${line.map(padded).join('  ').trimEnd()}\n`).join('');
 }
 
-/** What callers chose must not move a terminal's cursor, or turn its text around. */
-function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
-}
-
 function mistakeLine({ file, line, sentence }: AuditMistake): string {
   return line === undefined ? `${file}: ${sentence}` : `${file}:${line}: ${sentence}`;
 }
 
 function unreadable(error: unknown): ExitCode {
-  process.stderr.write(`${error instanceof Error ? error.message : 'a file cannot be read'}\n`);
+  process.stderr.write(`${printable(error instanceof Error ? error.message : 'a file cannot be read')}\n`);
   return EXIT.failed;
 }

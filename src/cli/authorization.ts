@@ -10,6 +10,7 @@ import { loadConfig } from '../config/load-config.js';
 import { createLog } from '../config/logger.js';
 import { loadOptions, printProblems, type ConfigurationOptions } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
+import { printable } from './printable.js';
 
 export interface Question extends ConfigurationOptions {
   readonly action: Action;
@@ -34,7 +35,7 @@ export async function withAuthorization(
   const authorization = openAuthorization(config.access, logger);
   try {
     const lines = await answer(authorization, config, AbortSignal.timeout(DEADLINE_MS));
-    process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+    process.stdout.write(lines.map((line) => `${printable(line)}\n`).join(''));
     return EXIT.fine;
   } catch (error) {
     if (!isKeyholeError(error)) throw error;

@@ -38,10 +38,14 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function verify(texts: readonly Buffer[], checkpoints: readonly Link[] = []): Promise<AuditVerdict> {
+async function verify(
+  texts: readonly Buffer[],
+  checkpoints: readonly Link[] = [],
+  instances = 1,
+): Promise<AuditVerdict> {
   const files = texts.map((_text, index) => join(directory, `${index}.ndjson`));
   await Promise.all(texts.map((text, index) => writeFile(files[index] ?? '', text)));
-  return verifyAudit(files, checkpoints);
+  return verifyAudit(files, checkpoints, instances);
 }
 
 function textOf(lines: readonly Buffer[]): Buffer {
@@ -191,8 +195,23 @@ describe('a file', () => {
     expect(verdict.mistakes.length).toBeGreaterThan(0);
   });
 
-  test('that is empty, or not there, is not taken for a record', async () => {
+  test('whose first line names what no chain can be called shows it, and none of that is told', async () => {
+    const sequence = 4;
+    const bad: Link[] = [
+      { chain: '\u{1b}[2K\nnothing was changed', sequence, hash: 'a'.repeat(64) },
+      { chain: 'a'.repeat(24), sequence: -1, hash: 'a'.repeat(64) },
+      { chain: 'a'.repeat(24), sequence, hash: 'nothing was changed' },
+    ];
+    for (const after of bad) {
+      const verdict = await verify([textOf(chainOf(3, after).lines)]);
+      expect(verdict.mistakes[0]).toMatchObject({ line: 1, sentence: 'is no line of a record' });
+      expect(JSON.stringify(verdict)).not.toContain('nothing was changed');
+    }
+  });
+
+  test('that is empty, not there, or less than one line, is not taken for a record', async () => {
     expect(sentences(await verify([Buffer.alloc(0)]))).toEqual(['is empty']);
+    expect(sentences(await verify([Buffer.from('{"time":1')]))).toEqual(['has no whole line']);
     await expect(verifyAudit([join(directory, 'none')])).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
@@ -203,11 +222,26 @@ describe('several files', () => {
   const third = chainOf(5, at(second.links, -1));
   const texts = [first, second, third].map(({ lines }) => textOf(lines));
 
-  test('prove each other in any order, and all but the last tail', async () => {
+  test('prove each other in any order', async () => {
     const verdict = await verify([at(texts, 2), at(texts, 0), at(texts, 1)]);
     expect(verdict).toMatchObject({ lines: 15, chains: 3, mistakes: [] });
-    expect(verdict.notes).toHaveLength(1);
-    expect((await verify(texts, [at(third.links, -1)])).notes).toEqual([]);
+  });
+
+  test('of one process prove each other’s tails, and all but the last', async () => {
+    const reopened = chainOf(3, at(first.links, -1), 'reopen');
+    const failed = chainOf(3, at(reopened.links, -1), 'failure');
+    const { notes } = await verify([first, reopened, failed].map(({ lines }) => textOf(lines)));
+    expect(notes).toEqual([expect.stringContaining(at(failed.links, 0).chain)]);
+  });
+
+  test('of several starts leave a tail to prove at each: nobody watched the file in between', async () => {
+    const tail = first.links.slice(0, 3);
+    const cut = [textOf(first.lines.slice(0, 3)), textOf(chainOf(5, at(tail, -1)).lines)];
+    expect((await verify(cut)).notes).toHaveLength(2);
+    expect((await verify(texts)).notes).toHaveLength(3);
+    expect(sentences(await verify(cut, [at(first.links, -1)]))).toHaveLength(1);
+    const ends = [first, second, third].map(({ links }) => at(links, -1));
+    expect((await verify(texts, ends)).notes).toEqual([]);
   });
 
   test('may stand in one, as a collector keeps them', async () => {
@@ -253,6 +287,26 @@ describe('several files', () => {
     expect(sentences(await verify([at(texts, 0), at(texts, 0)]))).toEqual([
       expect.stringContaining('which was there before'),
     ]);
+  });
+});
+
+describe('the files of several instances', () => {
+  const [one, other] = [chainOf(4), chainOf(4)];
+  const later = chainOf(4, at(one.links, -1));
+  const texts = [one, other, later].map(({ lines }) => textOf(lines));
+
+  test('are proven together, once it is said how many there were', async () => {
+    expect(await verify(texts, [], 2)).toMatchObject({ chains: 3, mistakes: [] });
+    expect(sentences(await verify(texts))).toHaveLength(2);
+  });
+
+  test('of which one more begins than there were show it', async () => {
+    const third = textOf(chainOf(4).lines);
+    expect(sentences(await verify([...texts, third], [], 2))).toHaveLength(3);
+  });
+
+  test('of which one left nothing show it', async () => {
+    expect(sentences(await verify(texts, [], 3))).toEqual(['2 chains begin the record of 3 instances']);
   });
 });
 

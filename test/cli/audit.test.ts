@@ -25,13 +25,13 @@ function keyhole(...args: string[]): Promise<Ended> {
   return new Command(['audit', ...args], { cwd: directory }).ended();
 }
 
-/** Two runs of a server, of three records each; answers the last checkpoint. */
-async function record(): Promise<string> {
-  let told = '';
+/** Two runs of a server, of three records each; answers the checkpoint of each stop. */
+async function record(): Promise<string[]> {
+  const told: string[] = [];
   for (const run of ['a', 'b']) {
     const log = await openAuditFile(path, {
       writer: WRITER,
-      onCheckpoint: (checkpoint) => (told = checkpointText(checkpoint)),
+      onCheckpoint: (checkpoint) => told.push(checkpointText(checkpoint)),
     });
     for (const id of ['1', '2', '3']) await log.append(auditEvent(`${run}${id}`));
     await log.close();
@@ -40,16 +40,16 @@ async function record(): Promise<string> {
 }
 
 describe('keyhole audit verify', () => {
-  test('finds nothing wrong with what a server wrote, and says that the tail is not proven', async () => {
+  test('finds nothing wrong with what a server wrote, and says which tails are not proven', async () => {
     await record();
     const { code, stdout } = await keyhole('verify', ...(await filesOf(path)));
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^tail not proven[^\n]*\n8 lines in 2 chains: nothing was changed\n$/);
+    expect(stdout).toMatch(/^(tail not proven[^\n]*\n){2}8 lines in 2 chains: nothing was changed\n$/);
   });
 
-  test('proves the tail too with the checkpoint of the end', async () => {
-    const checkpoint = await record();
-    const ended = await keyhole('verify', ...(await filesOf(path)), '--checkpoint', checkpoint);
+  test('proves the tails too with the checkpoints of both stops', async () => {
+    const checkpoints = await record();
+    const ended = await keyhole('verify', ...(await filesOf(path)), '--checkpoint', ...checkpoints);
     expect(ended).toMatchObject({ code: 0, stdout: '8 lines in 2 chains: nothing was changed\n' });
   });
 
@@ -63,10 +63,15 @@ describe('keyhole audit verify', () => {
   });
 
   test('finds a cut tail against the checkpoint', async () => {
-    const checkpoint = await record();
+    const checkpoints = await record();
     const lines = (await readFile(path, 'utf8')).split('\n');
     await writeFile(path, `${lines.slice(0, 3).join('\n')}\n`);
-    const { code, stdout } = await keyhole('verify', ...(await filesOf(path)), '--checkpoint', checkpoint);
+    const { code, stdout } = await keyhole(
+      'verify',
+      ...(await filesOf(path)),
+      '--checkpoint',
+      ...checkpoints,
+    );
     expect(code).toBe(1);
     expect(stdout).toMatch(/line 3 of chain [0-9a-f]{24} is not what the checkpoint says/);
   });
@@ -77,6 +82,47 @@ describe('keyhole audit verify', () => {
     const { code, stdout } = await keyhole('verify', ...(await filesOf(path)));
     expect(code).toBe(0);
     expect(stdout).toContain('ends in a line that was cut');
+  });
+
+  test('finds lines that were cut while the server was down, though the next start took over what was left', async () => {
+    const checkpoints = await record();
+    const lines = (await readFile(path, 'utf8')).split('\n');
+    await writeFile(path, `${lines.slice(0, 3).join('\n')}\n`);
+    await record();
+    const { code, stdout } = await keyhole(
+      'verify',
+      ...(await filesOf(path)),
+      '--checkpoint',
+      ...checkpoints,
+    );
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/line 3 of chain [0-9a-f]{24} is not what the checkpoint says/);
+  });
+
+  test('proves the chains of several servers together, told how many there are', async () => {
+    await record();
+    const other = join(directory, 'other.ndjson');
+    const log = await openAuditFile(other, { writer: WRITER });
+    await log.append(auditEvent('o1'));
+    await log.close();
+    const files = await filesOf(path);
+    const together = await keyhole('verify', '--instances', '2', ...files);
+    expect([together.code, together.stdout.split('\n').at(-2)]).toEqual([
+      0,
+      '10 lines in 3 chains: nothing was changed',
+    ]);
+    expect((await keyhole('verify', ...files)).code).toBe(1);
+    expect((await keyhole('verify', '--instances', '0', ...files)).code).toBe(2);
+  });
+
+  test('lets neither the name of a file nor what is in it write on the terminal', async () => {
+    const named = join(directory, 'a\u{1b}[2K\n0 mistakes');
+    await writeFile(named, '{"unmapped":"\\u001b[2K"}\n');
+    const { code, stdout } = await keyhole('verify', named);
+    expect(code).toBe(1);
+    expect(stdout).toContain('a\\u{1b}[2K\\u{a}0 mistakes:1: is no line of a record\n');
+    const missing = await keyhole('verify', `${named}\u{1b}`);
+    expect(missing.stderr).toMatch(/^ENOENT[^\u{1b}\n]*\n$/u);
   });
 
   test('says in a sentence what it cannot read, and what is no checkpoint', async () => {
