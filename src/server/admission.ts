@@ -1,83 +1,68 @@
 // How much this server has on its hands: requests in flight, requests that wait, body bytes held.
 import { KeyholeError } from '../errors.js';
-import { MAX_WAIT_MS, type Limits } from './limits.js';
+import type { Limits } from './limits.js';
+import { Places } from './places.js';
+import type { Share } from './share.js';
+
+/** Of one share, what is in use. */
+interface Taken {
+  readonly places: Places;
+  bytes: number;
+}
 
 /** One instance a server; the limits come with each call, so that a reload changes them. */
 export class Admission {
-  #inFlight = 0;
+  readonly #places = new Places();
+  readonly #taken = new Map<string, Taken>();
   #heldBytes = 0;
-  #refused = 0;
-  readonly #waiting = new Set<() => void>();
 
   /**
-   * Does `work` in a place, waiting for one at most a second. The place is free again once the work is done, whether or
-   * not its answer was taken and whoever went away meanwhile.
+   * Does `work` in a place, waiting for one at most a second, whether or not its answer is taken.
    *
    * @throws KeyholeError `overloaded`; what `work` throws.
    */
-  async during<T>(limits: Limits, work: () => Promise<T>): Promise<T> {
-    await this.#enter(limits);
-    try {
-      return await work();
-    } finally {
-      this.#leave();
-    }
-  }
-
-  async #enter({ concurrency, waiting }: Limits): Promise<void> {
-    if (this.#inFlight < concurrency) {
-      this.#inFlight += 1;
-      return;
-    }
-    if (this.#waiting.size >= waiting) throw overloaded();
-    await new Promise<void>((resolve, reject) => {
-      const admit = (): void => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        this.#waiting.delete(admit);
-        reject(overloaded());
-      }, MAX_WAIT_MS);
-      this.#waiting.add(admit);
-    });
-  }
-
-  /** Hands the place to the next in line, if there is one. */
-  #leave(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#inFlight -= 1;
-      return;
-    }
-    this.#waiting.delete(next);
-    next();
+  during<T>({ concurrency, waiting }: Limits, work: () => Promise<T>): Promise<T> {
+    return this.#places.during({ places: concurrency, waiting, full: overloaded }, work);
   }
 
   /**
-   * Does `work` for somebody who is refused all the same: at most a quarter of the places, so that bodies that come
-   * slowly from people without a role keep nobody else waiting.
+   * Waits for a body that is still on its way, in one of the places of its share.
    *
-   * @throws the refusal where that many are served already; what `work` throws.
+   * @throws what `share` says where none is free for a second; what `arrival` throws.
    */
-  async duringRefusal<T>({ concurrency }: Limits, refusal: Error, work: () => Promise<T>): Promise<T> {
-    if (this.#refused >= Math.ceil(concurrency / 4)) throw refusal;
-    this.#refused += 1;
+  async whileArriving<T>(share: Share, arrival: () => Promise<T>): Promise<T> {
+    const { places } = this.#takenOf(share);
     try {
-      return await work();
+      return await places.during({ ...share, waiting: share.places, full: share.exceeded }, arrival);
     } finally {
-      this.#refused -= 1;
+      this.#forgetUnused(share);
     }
   }
 
-  /** @throws KeyholeError `overloaded`; then nothing is held. */
-  hold(bytes: number, { heldBytes }: Limits): void {
+  /** @throws KeyholeError `overloaded`; what `share` says. Then nothing is held. */
+  hold(bytes: number, share: Share, { heldBytes }: Limits): void {
     if (this.#heldBytes + bytes > heldBytes) throw overloaded();
+    const taken = this.#takenOf(share);
+    if (taken.bytes + bytes > share.bytes) throw share.exceeded();
+    taken.bytes += bytes;
     this.#heldBytes += bytes;
   }
 
-  release(bytes: number): void {
+  release(bytes: number, share: Share): void {
+    this.#takenOf(share).bytes -= bytes;
     this.#heldBytes -= bytes;
+    this.#forgetUnused(share);
+  }
+
+  #takenOf({ name }: Share): Taken {
+    const taken = this.#taken.get(name) ?? { places: new Places(), bytes: 0 };
+    this.#taken.set(name, taken);
+    return taken;
+  }
+
+  #forgetUnused({ name }: Share): void {
+    const taken = this.#taken.get(name);
+    if (taken?.places.unused === true && taken.bytes === 0) this.#taken.delete(name);
   }
 }
 

@@ -19,9 +19,11 @@ export async function callerOf(turn: Turn, deadline: CallerDeadline): Promise<Pr
     assertSentByListedPage(turn);
     return session.principal;
   }
-  return deadline.run('jwks_unavailable', () =>
+  const principal = await deadline.run('jwks_unavailable', () =>
     setup.parts.authenticator.authenticate(headers.authorization, deadline.signal),
   );
+  turn.identified();
+  return principal;
 }
 
 /**
@@ -29,8 +31,14 @@ export async function callerOf(turn: Turn, deadline: CallerDeadline): Promise<Pr
  *
  * @throws KeyholeError `token_invalid`, `token_expired`, `subject_refused`
  */
-export async function sessionOf({ headers, setup, exchange }: Turn): Promise<Session | undefined> {
+export async function sessionOf({
+  headers,
+  setup,
+  exchange,
+  identified,
+}: Turn): Promise<Session | undefined> {
   const session = await setup.parts.signIn?.sessions.of(headers.cookie);
+  if (session !== undefined) identified();
   if (session?.renewal !== undefined) exchange.headers.push(['Set-Cookie', session.renewal]);
   return session;
 }

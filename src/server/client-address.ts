@@ -1,4 +1,4 @@
-// The address a request came from, for the record: proxies count only where the configuration trusts them.
+// The address a request or connection came from: proxies count only where the configuration trusts them.
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 
@@ -25,6 +25,25 @@ export function clientAddress(request: IncomingMessage, trusted: BlockList): str
     address = hop;
   }
   return address;
+}
+
+/**
+ * What connections of strangers are counted by: the address, of IPv6 its first 64 bits, since who has one address there
+ * has all of them. `undefined` for a trusted proxy, which brings everybody's.
+ */
+export function strangerFrom(remoteAddress: string | undefined, trusted: BlockList): string | undefined {
+  const address = plain(remoteAddress ?? '');
+  if (isTrusted(address, trusted)) return undefined;
+  return isIP(address) === 6 ? firstGroups(address) : address;
+}
+
+/** The first four of the eight groups (RFC 4291 §2.2). */
+function firstGroups(address: string): string {
+  const [before = '', after] = address.split('::');
+  const groups = before.split(':');
+  const last = after === undefined || after === '' ? [] : after.split(':');
+  while (after !== undefined && groups.length + last.length < 8) groups.push('0');
+  return [...groups, ...last].slice(0, 4).join(':');
 }
 
 function isTrusted(address: string, trusted: BlockList): boolean {

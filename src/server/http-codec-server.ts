@@ -12,12 +12,18 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Admission } from './admission.js';
 import type { CodecServer } from './app.js';
 import { CallerBudgets } from './caller-budgets.js';
-import { trustedAddresses } from './client-address.js';
+import { strangerFrom, trustedAddresses } from './client-address.js';
 import { Connections, nameOf } from './connections.js';
 import { Cors } from './cors.js';
 import { loggedError } from './error-log.js';
 import { Exchange, type Told } from './exchange.js';
-import { DRAIN_TIMEOUT_MS, HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, REQUEST_TIMEOUT_MS } from './limits.js';
+import {
+  DRAIN_TIMEOUT_MS,
+  HEADERS_TIMEOUT_MS,
+  KEEP_ALIVE_TIMEOUT_MS,
+  MAX_STRANGER_CONNECTIONS,
+  REQUEST_TIMEOUT_MS,
+} from './limits.js';
 import { endMalformed } from './malformed.js';
 import { systemClock, type CodecServerParts, type ServerClock } from './parts.js';
 import { readHeaders } from './request-headers.js';
@@ -109,7 +115,9 @@ export class HttpCodecServer implements CodecServer {
   #prepare(server: Server | HttpsServer): Server | HttpsServer {
     server.maxHeadersCount = 0; // else Node silently drops what is beyond it
     server.on('connection', (socket: Socket) => {
-      this.#connections.opened(socket, this.#setup.parts.options.limits.connections);
+      const { parts, trusted } = this.#setup;
+      const caps = { most: parts.options.limits.connections, ofStrangers: MAX_STRANGER_CONNECTIONS };
+      this.#connections.opened(socket, strangerFrom(socket.remoteAddress, trusted), caps);
     });
     server.on('request', (request, response) => {
       this.#serve(request, response, false);
@@ -147,6 +155,9 @@ export class HttpCodecServer implements CodecServer {
       admission: this.#admission,
       budgets: this.#budgets,
       clock: this.#clock,
+      identified: () => {
+        this.#connections.identified(name);
+      },
       atEnd: (work: () => void) => {
         atEnd.push(work);
       },

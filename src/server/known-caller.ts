@@ -14,6 +14,7 @@ import { errorResponse } from './error-response.js';
 import { Findings } from './findings.js';
 import { readPayloads } from './payload-json.js';
 import { CallerGone, readBody } from './request-body.js';
+import { shareOf, shareOfRefused, type Share } from './share.js';
 import type { Turn } from './turn.js';
 
 /** How long the record may take; the log itself gives up earlier. */
@@ -98,15 +99,14 @@ function callerRequest(
       metrics?.decisionAge(decision.ageMs);
       return decision;
     },
-    payloads: () => payloadsOf(turn, asked.principal),
-    refusedPayloads: (refusal) =>
-      turn.admission.duringRefusal(options.limits, refusal, () => payloadsOf(turn, asked.principal)),
+    payloads: () => payloadsOf(turn, asked.principal, shareOf(asked.principal, options.limits)),
+    refusedPayloads: (refusal) => payloadsOf(turn, asked.principal, shareOfRefused(refusal, options.limits)),
   };
 }
 
-async function payloadsOf(turn: Turn, principal: Principal): Promise<Payload[]> {
+async function payloadsOf(turn: Turn, principal: Principal, share: Share): Promise<Payload[]> {
   const { limits } = turn.setup.parts.options;
-  const body = await readBody(turn, limits.bodyBytes);
+  const body = await readBody(turn, share, limits.bodyBytes);
   const payloads = readPayloads(body, limits.payloads);
   turn.budgets.takePayloads(principal, payloads.length, limits);
   return payloads;

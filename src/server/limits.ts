@@ -84,6 +84,9 @@ export const MAX_GROWTH_BYTES = 64 * MIB;
 export const MAX_STRANGER_BODY_BYTES = 256 * KIB;
 export const MAX_STRANGER_PAYLOADS = 64;
 
+/** Open connections from one address on which nobody has been identified yet. */
+export const MAX_STRANGER_CONNECTIONS = 64;
+
 /** Fixed times of one request, in milliseconds. */
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const REQUEST_TIMEOUT_MS = 30_000;

@@ -9,6 +9,7 @@ import { errorResponse } from './error-response.js';
 import { html, PAGE_TYPE, pageOf, pagePolicy, type PageOptions } from './page.js';
 import { CallerGone, readBody } from './request-body.js';
 import type { PageName } from './route.js';
+import { shareOf } from './share.js';
 import { signedInPage, signedOutPage } from './sign-in-pages.js';
 import type { Turn } from './turn.js';
 import { whyPage } from './why-page.js';
@@ -75,7 +76,8 @@ async function signOut(turn: Turn, signIn: SignIn): Promise<void> {
   assertSentByOwnPage(turn);
   const session = await signIn.sessions.of(turn.headers.cookie).catch(unlessSignedOut);
   if (session !== undefined) {
-    const form = new URLSearchParams((await readBody(turn, MAX_FORM_BYTES)).toString('latin1'));
+    const share = shareOf(session.principal, turn.setup.parts.options.limits);
+    const form = new URLSearchParams((await readBody(turn, share, MAX_FORM_BYTES)).toString('latin1'));
     if (!signIn.sessions.isFormOf(session, form.get('token') ?? ''))
       throw new KeyholeError('origin_refused', 'this form was shown to somebody else');
   }

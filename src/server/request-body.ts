@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { KeyholeError } from '../errors.js';
 import type { RequestHeaders } from './request-headers.js';
+import type { Share } from './share.js';
 import type { Turn } from './turn.js';
 
 /** Thrown where the caller went away: there is nobody to answer. */
@@ -22,23 +23,28 @@ export function assertJson({ contentType, contentEncoding }: RequestHeaders): vo
 /**
  * Reads the body. What is larger than allowed is not kept, and the connection ends with the answer.
  *
- * @throws KeyholeError `too_large`, `overloaded` (all bodies together are more than this server holds); `CallerGone`.
+ * @throws KeyholeError `too_large`, `overloaded` (all bodies together are more than this server holds); what `share`
+ * says; `CallerGone`.
  */
-export async function readBody(turn: Turn, maxBytes: number): Promise<Buffer> {
+export async function readBody(turn: Turn, share: Share, maxBytes: number): Promise<Buffer> {
   const { exchange, admission, headers, setup } = turn;
   const { limits } = setup.parts.options;
   let heldBytes = 0;
   turn.atEnd(() => {
-    admission.release(heldBytes);
+    if (heldBytes > 0) admission.release(heldBytes, share);
   });
   try {
     if (headers.contentLength !== undefined && headers.contentLength > maxBytes) throw tooLarge(maxBytes);
-    exchange.wantBody();
-    return await collect(exchange.request, (bytes) => {
-      if (heldBytes + bytes > maxBytes) throw tooLarge(maxBytes);
-      admission.hold(bytes, limits);
-      heldBytes += bytes;
-    });
+    const arrival = (): Promise<Buffer> => {
+      exchange.wantBody();
+      return collect(exchange.request, (bytes) => {
+        if (heldBytes + bytes > maxBytes) throw tooLarge(maxBytes);
+        admission.hold(bytes, share, limits);
+        heldBytes += bytes;
+      });
+    };
+    // many that waited for one decision go on at once, their bodies long there
+    return await (exchange.request.complete ? arrival() : admission.whileArriving(share, arrival));
   } catch (error) {
     exchange.closes = true;
     throw error;

@@ -23,6 +23,8 @@ export interface Turn {
   readonly admission: Admission;
   readonly budgets: CallerBudgets;
   readonly clock: ServerClock;
+  /** To be called once it is known who asks. */
+  readonly identified: () => void;
   /** Runs once the answer has left, or the connection is gone. */
   readonly atEnd: (work: () => void) => void;
 }

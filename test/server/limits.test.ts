@@ -4,6 +4,7 @@ import type { Principal } from '../../src/access/principal.js';
 import { isKeyholeError } from '../../src/errors.js';
 import { Admission } from '../../src/server/admission.js';
 import { CallerBudgets } from '../../src/server/caller-budgets.js';
+import { strangerFrom, trustedAddresses } from '../../src/server/client-address.js';
 import { ANSWER_TIMEOUT_MS, DEFAULT_LIMITS, LIMIT_BOUNDS, type Limits } from '../../src/server/limits.js';
 import {
   bodyOf,
@@ -13,9 +14,10 @@ import {
   TOKENS,
   UI,
   type Answer,
+  type Person,
   type RunningServer,
 } from './running-server.js';
-import { connectRaw, head, statusesOf } from './raw-connection.js';
+import { connectRaw, head, statusesOf, type RawConnection } from './raw-connection.js';
 
 let running: RunningServer | undefined;
 
@@ -129,17 +131,52 @@ describe('requests in flight', () => {
       slow.send(head('/decode', { ...HEADERS, ...headers, 'Content-Length': '2', Expect: '100-continue' }));
       await slow.until((text) => text.includes('100 Continue'));
       const next = await connectRaw(server.port);
-      next.send(`${head('/decode', { ...HEADERS, ...headers, 'Content-Length': '2' })}{}`);
+      next.send(head('/decode', { ...HEADERS, ...headers, 'Content-Length': '2' }));
       expect(await next.until((text) => text.includes('requestId'))).toContain(code);
       expect((await post(server)).status).toBe(200);
       slow.send('{}');
       expect(await slow.until((text) => text.includes('payloads'))).toContain('HTTP/1.1 200');
-      next.send(`${head('/decode', { ...HEADERS, ...headers, 'Content-Length': '2' })}{}`);
-      await next.until((text) => text.includes('payloads'));
-      slow.end();
-      next.end();
+      const later = await connectRaw(server.port);
+      later.send(`${head('/decode', { ...HEADERS, ...headers, 'Content-Length': '2' })}{}`);
+      await later.until((text) => text.includes('payloads'));
+      for (const connection of [slow, next, later]) connection.end();
     },
   );
+
+  test('of one caller, whose bodies come slowly, take a quarter of the places; more wait for one a second', async () => {
+    const server = await start({ concurrency: 8, waiting: 0 });
+    const slowly = async (as: Person): Promise<RawConnection> => {
+      const raw = await connectRaw(server.port);
+      const headers = { ...HEADERS, Authorization: `Bearer ${TOKENS[as]}` };
+      raw.send(head('/encode', { ...headers, 'Content-Length': '2', Expect: '100-continue' }));
+      await raw.until((text) => /100 Continue|requestId/.test(text));
+      return raw;
+    };
+    const slow = [await slowly('admin'), await slowly('admin')];
+    const third = await slowly('admin');
+    expect(third.received()).toMatch(/^HTTP\/1.1 429 [^]*retry-after: 1\r\n[^]*rate_limited/i);
+    expect(server.audit.events).toMatchObject([{ status: 429, outcome: 'rate_limited' }]);
+    const others = [await slowly('writer'), await slowly('writer')];
+    const waiting = slowly('admin');
+    for (const raw of [...slow, ...others]) {
+      raw.send('{}');
+      expect(statusesOf(await raw.until((text) => text.includes('payloads')))).toEqual([100, 200]);
+    }
+    expect((await waiting).received()).toContain('100 Continue');
+    for (const raw of [...slow, ...others, third, await waiting]) raw.end();
+  });
+
+  test('of one caller, whose bodies are there, are served however many waited for the same decision', async () => {
+    const server = await start({ concurrency: 80, waiting: 0 });
+    let open: (() => void) | undefined;
+    server.authorizer.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const burst = Array.from({ length: 80 }, () => post(server));
+    await expect.poll(() => server.authorizer.asked.length).toBe(80);
+    open?.();
+    expect(new Set((await Promise.all(burst)).map(({ status }) => status))).toEqual(new Set([200]));
+  });
 
   test('take no place while their answers are not taken', async () => {
     const server = await start({ concurrency: 8, waiting: 0 });
@@ -202,6 +239,29 @@ describe('body bytes held', () => {
     await expect.poll(async () => (await post(server, body)).code()).toBe('overloaded');
     holder.end();
     await expect.poll(async () => (await post(server, body)).status).toBe(200);
+  });
+
+  test('are for one caller half of them: then another is still served', async () => {
+    const server = await start({ heldBytes: 2 * 1024 * 1024, bodyBytes: 1024 * 1024 });
+    const holder = await connectRaw(server.port);
+    holder.send(head('/decode', { ...HEADERS, 'Content-Length': '900000' }) + ' '.repeat(899_999));
+    const body = '{}'.padEnd(300_000);
+    const refused = await post(server, body);
+    expect([refused.status, refused.code()]).toEqual([429, 'rate_limited']);
+    expect((await server.ask('/encode', { as: 'writer', namespace: ORDERS, body })).status).toBe(200);
+    holder.end();
+    await expect.poll(async () => (await post(server, body)).status).toBe(200);
+  });
+
+  test('are for all who are refused a quarter of them', async () => {
+    const limits = { heldBytes: 1024 * 1024, bodyBytes: 1024 * 1024 };
+    const server = (running = await startServer({ options: { denied: 'encrypted' }, limits }));
+    const asReader = (size: number): Promise<Answer> =>
+      server.ask('/decode', { as: 'reader', namespace: ORDERS, body: '{}'.padEnd(size) });
+    expect((await asReader(250_000)).status).toBe(200);
+    const refused = await asReader(300_000);
+    expect([refused.status, refused.code()]).toEqual([403, 'role_missing']);
+    expect((await post(server, '{}'.padEnd(300_000))).status).toBe(200);
   });
 
   test('are let go again where the connection closed before the answer had its turn', async () => {
@@ -328,6 +388,88 @@ describe('one caller', () => {
 });
 
 describe('open connections', () => {
+  const CLOSED = 'closed';
+  const isClosed = ({ socket }: RawConnection): boolean => socket.destroyed;
+  const live = async (server: RunningServer): Promise<number> =>
+    (await server.ask('/health/live', { method: 'GET' })).status;
+
+  async function open(server: RunningServer, count: number, from?: string): Promise<RawConnection[]> {
+    const made: RawConnection[] = [];
+    for (let i = 0; i < count; i += 1) made.push(await connectRaw(server.port, from));
+    return made;
+  }
+
+  async function endAll(...connections: readonly RawConnection[][]): Promise<void> {
+    for (const connection of connections.flat()) connection.end();
+    await Promise.all(connections.flat().map((connection) => connection.closed()));
+  }
+
+  test('from one address on which nobody is known are 64: then the one goes that rested longest', async () => {
+    const server = await start({});
+    const strangers = await open(server, 64, '127.0.0.2');
+    const [asking] = strangers;
+    asking?.send(head('/decode', { ...HEADERS, Authorization: [], 'Content-Length': '0' }));
+    await asking?.until((text) => text.includes('requestId')); // so it is the second that rested longest
+    const elsewhere = await open(server, 3, '127.0.0.3');
+    expect(strangers.filter(isClosed)).toEqual([]);
+    const more = await open(server, 2, '127.0.0.2');
+    expect(await strangers[1]?.closed()).toBe('');
+    expect(await strangers[2]?.closed()).toBe('');
+    expect(await live(server)).toBe(200);
+    expect([...strangers.slice(3), ...strangers.slice(0, 1), ...elsewhere, ...more].filter(isClosed)).toEqual(
+      [],
+    );
+    await endAll(strangers, elsewhere, more);
+  });
+
+  test('of somebody known, or with a request in progress, are not closed for a stranger of the same address', async () => {
+    const server = await start({});
+    const [known, busy] = await open(server, 2, '127.0.0.2');
+    known?.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`);
+    await known?.until((text) => text.includes('payloads'));
+    server.authenticator.gate = new Promise(() => undefined);
+    busy?.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`);
+    await expect.poll(() => server.authenticator.asked).toBe(2);
+    const strangers = await open(server, 65, '127.0.0.2'); // the busy one is a stranger's still
+    expect(await Promise.race(strangers.map((one) => one.closed().then(() => CLOSED)))).toBe(CLOSED);
+    expect(await live(server)).toBe(200);
+    expect(strangers.filter(isClosed)).toHaveLength(2);
+    expect([known, busy].map((one) => one?.socket.destroyed)).toEqual([false, false]);
+    await endAll(
+      [known, busy].flatMap((one) => one ?? []),
+      strangers,
+    );
+  });
+
+  test('from a trusted proxy are not counted by address', async () => {
+    running = await startServer({ options: { trustedProxies: ['127.0.0.0/24'] } });
+    const proxied = await open(running, 80);
+    expect(await live(running)).toBe(200);
+    expect(proxied.filter(isClosed)).toEqual([]);
+    await endAll(proxied);
+  });
+
+  test('of a flood of strangers leave an admin on a new connection served', async () => {
+    const server = await start({ connections: 100 });
+    const floods: RawConnection[][] = [];
+    for (let host = 2; host < 6; host += 1) floods.push(await open(server, 70, `127.0.0.${host}`));
+    expect((await post(server)).status).toBe(200);
+    await expect.poll(() => floods.flat().filter((one) => !isClosed(one)).length).toBeLessThanOrEqual(100);
+    await endAll(...floods);
+  });
+
+  test('of an IPv6 network of 64 bits count as of one address, of IPv4 each for itself', () => {
+    const trusted = trustedAddresses(['10.0.0.0/8']);
+    const from = (remoteAddress: string): string | undefined => strangerFrom(remoteAddress, trusted);
+    expect(from('2001:db8:1:2:3:4:5:6')).toBe(from('2001:db8:1:2::7'));
+    expect(from('2001:db8:1:2::7')).not.toBe(from('2001:db8:1:3::7'));
+    expect(from('2001:db8::7')).toBe(from('2001:db8:0:0:ffff::'));
+    expect(from('fe80::1%eth0')).toBe(from('fe80::2%eth0'));
+    expect(from('::ffff:192.0.2.1')).toBe('192.0.2.1');
+    expect(from('192.0.2.1')).not.toBe(from('192.0.2.2'));
+    expect(from('::ffff:10.1.2.3')).toBeUndefined();
+  });
+
   test('at the cap, the one goes that has been longest without a request', async () => {
     const server = await start({ connections: 3 });
     const oldest = await connectRaw(server.port);

@@ -14,8 +14,9 @@ export interface RawConnection {
   end(): void;
 }
 
-export async function connectRaw(port: number): Promise<RawConnection> {
-  const socket = connect(port, '127.0.0.1');
+/** @param from - the address it comes from; all of 127.0.0.0/8 is this machine. */
+export async function connectRaw(port: number, from = '127.0.0.1'): Promise<RawConnection> {
+  const socket = connect({ port, host: '127.0.0.1', localAddress: from });
   let received = '';
   let ended = false;
   socket.on('data', (chunk: Buffer) => {
