@@ -15,12 +15,12 @@ import { archivedName, lastLinkIn } from './audit-tail.js';
 /** What is used of an open file. */
 export type AuditFileHandle = Pick<FileHandle, 'write' | 'datasync' | 'stat' | 'close'>;
 
-/** Makes `path` (mode 0600, empty whatever it was) and opens it to append. A seam for tests. */
+/** Makes `path` (mode 0600), at which nothing may lie, and opens it to append. A seam for tests. */
 export type OpenAuditFile = (path: string) => Promise<AuditFileHandle>;
 
-const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_TRUNC;
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL;
 
-export const openForAppending: OpenAuditFile = (path) => open(path, FLAGS | constants.O_NOFOLLOW, 0o600);
+export const openForAppending: OpenAuditFile = (path) => open(path, FLAGS, 0o600);
 
 export interface AuditFilePlace {
   readonly path: string;
@@ -34,6 +34,8 @@ export interface AuditFilePlace {
 interface Writing {
   readonly handle: AuditFileHandle;
   readonly chain: AuditChain;
+  /** Bytes that we wrote: all that may be there. */
+  size: number;
 }
 
 export class AuditFile {
@@ -66,7 +68,7 @@ export class AuditFile {
 
   /**
    * Resolves once the records are durable. After a failure they begin a new chain in a new file, unless somebody
-   * removed the file: whoever did so brings it back.
+   * removed the file: whoever did so brings it back. That somebody else wrote to the file, or cut it, is a failure too.
    *
    * @throws Error if they may not be durable.
    */
@@ -76,10 +78,12 @@ export class AuditFile {
       return;
     }
     const { handle, chain } = this.#writing;
+    const lines = chain.lines(records);
+    this.#writing.size += lines.length;
     try {
-      await writeAll(handle, chain.lines(records));
+      await writeAll(handle, lines);
       await handle.datasync();
-      await assertThere(handle);
+      await assertOurs(this.#writing);
       this.#last = chain.last;
     } catch (error) {
       this.#writing = undefined;
@@ -101,7 +105,10 @@ export class AuditFile {
     await writing?.handle.close();
   }
 
-  /** The new file is whole and durable before it takes the old one's name, so that no crash leaves anything between. */
+  /**
+   * The new file is whole and durable before it takes the old one's name, so that no crash leaves anything between. Until
+   * then its name is its own: somebody else who begins at the same path writes to another one.
+   */
   async #begin(cause: ChainCause, there: Stats | undefined, records: readonly AuditRecord[]): Promise<void> {
     if (there !== undefined) assertFile(there);
     const path = there === undefined ? this.#place.path : await realpath(this.#place.path);
@@ -109,20 +116,22 @@ export class AuditFile {
     const { writer, wall } = this.#place;
     const chain = new AuditChain();
     const start = startRecord({ ...writer, cause, after: this.#last ?? before }, wall());
-    const handle = await this.#place.open(`${path}.new`);
+    const fresh = `${path}.${chain.id}.new`;
+    const lines = chain.lines([start, ...records]);
+    const handle = await this.#place.open(fresh);
     try {
-      await writeAll(handle, chain.lines([start, ...records]));
-      if (there !== undefined) await chmod(`${path}.new`, there.mode & 0o777);
+      await writeAll(handle, lines);
+      if (there !== undefined) await chmod(fresh, there.mode & 0o777);
       await handle.datasync();
       if (there !== undefined && there.size > 0) await keepUnder(archivedName(path, before?.chain), path);
-      await rename(`${path}.new`, path);
+      await rename(fresh, path);
       await syncDirectory(dirname(path));
     } catch (error) {
       handle.close().catch(() => undefined);
-      unlink(`${path}.new`).catch(() => undefined);
+      unlink(fresh).catch(() => undefined);
       throw error;
     }
-    this.#writing = { handle, chain };
+    this.#writing = { handle, chain, size: lines.length };
     this.#last = chain.last;
   }
 }
@@ -144,13 +153,17 @@ function assertFile(there: Stats): void {
   throw Object.assign(new Error(`${code}: the audit log needs a file`), { code });
 }
 
-/** A second name first: at no moment is there none. A crash in between has left that name already. */
+/**
+ * A second name first: at no moment is there none. A crash in between has left that name already; where it is another
+ * file's, as of a copy that somebody put back, the name is one of chance.
+ */
 async function keepUnder(name: string, path: string): Promise<void> {
   try {
     await link(path, name);
   } catch (error) {
     const [kept, there] = await Promise.all([lyingAt(name), stat(path)]);
-    if (kept === undefined || !sameFile(kept, there)) throw error;
+    if (kept === undefined) throw error;
+    if (!sameFile(kept, there)) await link(path, archivedName(path));
   }
 }
 
@@ -173,6 +186,8 @@ async function writeAll(handle: AuditFileHandle, bytes: Buffer): Promise<void> {
 }
 
 /** What was removed under us takes what we write with it; what was only renamed does not. */
-async function assertThere(handle: AuditFileHandle): Promise<void> {
-  if ((await handle.stat()).nlink === 0) throw new Error('the audit file was removed');
+async function assertOurs({ handle, size }: Writing): Promise<void> {
+  const there = await handle.stat();
+  if (there.nlink === 0) throw new Error('the audit file was removed');
+  if (there.size !== size) throw new Error('the audit file was changed by somebody else');
 }

@@ -1,6 +1,6 @@
 // What lies at the place of the record: its last whole line, the name it is kept under, and what was kept.
 import { randomBytes } from 'node:crypto';
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { readLine } from './audit-chain.js';
 import type { Link } from './audit-record.js';
@@ -9,6 +9,8 @@ const CHUNK_BYTES = 64 * 1024;
 /** What a crash can leave behind the last whole line; further back nothing is searched for. */
 const MAX_TAIL_BYTES = 64 * 1024 * 1024;
 const NEWLINE = 0x0a;
+/** As `archivedName` calls one. */
+const CHAIN = /^(?:[0-9a-f]{24}|unknown-[0-9a-f]{12})$/;
 
 /** `undefined` where no line at the end is one of a chain. What was cut by a crash is passed over. */
 export async function lastLinkIn(path: string): Promise<Link | undefined> {
@@ -32,18 +34,17 @@ export function archivedName(path: string, chain = `unknown-${randomBytes(6).toS
   return join(dirname(path), `${basename(path, extension)}-${chain}${extension || '.ndjson'}`);
 }
 
-/** What lies at `path`, and what was kept from there; none that is not there. */
+/** What lies at `path`, or where a link there leads, and what was kept from there; none that is not there. */
 export async function filesOfRecord(path: string): Promise<string[]> {
-  const extension = extname(path);
-  const kept = `${basename(path, extension)}-`;
-  const names = await readdir(dirname(path));
-  return names
-    .filter(
-      (name) =>
-        name === basename(path) || (name.startsWith(kept) && extname(name) === (extension || '.ndjson')),
-    )
+  const real = await realpath(path).catch(() => path);
+  const extension = extname(real);
+  const [kept, end] = [`${basename(real, extension)}-`, extension || '.ndjson'];
+  const isKept = (name: string): boolean =>
+    name.startsWith(kept) && name.endsWith(end) && CHAIN.test(name.slice(kept.length, -end.length));
+  return (await readdir(dirname(real)))
+    .filter((name) => name === basename(real) || isKept(name))
     .sort()
-    .map((name) => join(dirname(path), name));
+    .map((name) => join(dirname(real), name));
 }
 
 function lastLineOf(tail: Buffer): Link | undefined {

@@ -2,8 +2,17 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openForAppending, type AuditFileHandle, type OpenAuditFile } from '../../src/access/audit-file.js';
 import type { AuditEvent, AuditLog } from '../../src/access/audit-log.js';
+import { filesOfRecord } from '../../src/access/audit-tail.js';
 import { verifyAudit } from '../../src/access/audit-verify.js';
 import { openAuditFile, type AuditFileOptions } from '../../src/access/file-audit-log.js';
 import { plantSecret } from '../streams.js';
@@ -238,6 +248,34 @@ describe('the file', () => {
     expect(statSync(path).mode & 0o777).toBe(0o640);
   });
 
+  test('and all that was kept of it are its record, also behind a link; what others keep beside it is not', async () => {
+    const elsewhere = join(directory, 'disk');
+    mkdirSync(elsewhere);
+    const real = join(elsewhere, 'audit.ndjson');
+    writeFileSync(real, '');
+    symlinkSync(real, path);
+    await openLog();
+    writeFileSync(real, 'something else\n');
+    await openLog();
+    await (await openAuditFile(join(elsewhere, 'audit-2.ndjson'), { writer: WRITER })).close();
+    await (await openAuditFile(join(elsewhere, 'audit-2.ndjson'), { writer: WRITER })).close();
+    const record = await filesOfRecord(path);
+    expect(record.map((file) => file.replace(/-[0-9a-f]{24}|-unknown-[0-9a-f]{12}/, '-CHAIN'))).toEqual([
+      join(elsewhere, 'audit-CHAIN.ndjson'),
+      real,
+    ]);
+    expect(statSync(path).ino).toBe(statSync(real).ino);
+  });
+
+  test('is kept even where a copy of it lies under the name of its chain', async () => {
+    await (await openLog()).append(auditEvent('before'));
+    await openLog();
+    const [kept = ''] = (await filesOf(path)).filter((file) => file !== path);
+    await copyFile(kept, path);
+    await (await openLog()).append(auditEvent('after'));
+    expect((await toldInAll(path)).sort()).toEqual(['after', 'before', 'before']);
+  });
+
   test.each<[what: string, at: () => string]>([
     ['in a directory that is not there', () => join(directory, 'missing', 'audit.ndjson')],
     ['that is a directory', () => directory],
@@ -443,6 +481,40 @@ describe('a file removed under us', () => {
     await log.reopen();
     await log.append(auditEvent('after'));
     expect(await told(path)).toEqual(['gap of 1', 'after']);
+  });
+});
+
+describe('a file that another writer has too', () => {
+  test('is begun by two at once: none writes into the chain of the other, and what was accepted is there', async () => {
+    const accepted: string[] = [];
+    for (let round = 0; round < 40; round += 1) {
+      const logs = await Promise.all([openLog(), openLog()]);
+      for (const id of [`${round}, at first`, `${round}, then`]) {
+        const answers = logs.map((log, index) =>
+          log.append(auditEvent(`${id} ${index}`)).then(() => accepted.push(`${id} ${index}`)),
+        );
+        await Promise.allSettled(answers);
+      }
+      await Promise.all(logs.map((log) => log.close()));
+    }
+    expect(accepted.length).toBeGreaterThanOrEqual(120);
+    expect(await toldInAll(path)).toEqual(expect.arrayContaining(accepted));
+    const { mistakes } = await verifyAudit(await filesOf(path));
+    expect(mistakes.filter(({ line }) => line !== undefined)).toEqual([]);
+  });
+
+  test.each<[string, (text: Buffer) => Buffer]>([
+    ['emptied', () => Buffer.alloc(0)],
+    ['cut', (text) => text.subarray(0, -1)],
+    ['written to', (text) => Buffer.concat([text, Buffer.from('{"by":"somebody else"}\n')])],
+  ])('and that was %s under us is not gone on with', async (_what, change) => {
+    const log = await openLog();
+    await log.append(auditEvent('before'));
+    await writeFile(path, change(await readFile(path)));
+    await expect(log.append(auditEvent('a'))).rejects.toMatchObject(unavailable);
+    await log.append(auditEvent('after'));
+    expect(await told(path)).toEqual(['gap of 1', 'after']);
+    expect((await verifyAudit(await filesOf(path))).mistakes).not.toEqual([]);
   });
 });
 

@@ -122,7 +122,8 @@ describe('keyhole audit verify', () => {
     expect(code).toBe(1);
     expect(stdout).toContain('a\\u{1b}[2K\\u{a}0 mistakes:1: is no line of a record\n');
     const missing = await keyhole('verify', `${named}\u{1b}`);
-    expect(missing.stderr).toMatch(/^ENOENT[^\u{1b}\n]*\n$/u);
+    expect(missing.stderr).toContain('ENOENT');
+    expect(missing.stderr).not.toContain('\u{1b}');
   });
 
   test('says in a sentence what it cannot read, and what is no checkpoint', async () => {
