@@ -5,6 +5,8 @@ export interface CodeFlowOptions {
   /** The provider and who we are there, asked for at each step. */
   readonly client: () => Promise<Configuration>;
   readonly redirectUri: string;
+  /** Default is `openid email`. */
+  readonly scopes?: readonly string[];
 }
 
 /** What has to be remembered from the start of a sign-in to its end. */
@@ -42,7 +44,7 @@ export class CodeFlow {
     };
     const url = oidc.buildAuthorizationUrl(await this.#options.client(), {
       redirect_uri: this.#options.redirectUri,
-      scope: 'openid email',
+      scope: (this.#options.scopes ?? ['openid', 'email']).join(' '),
       state: checks.expectedState,
       nonce: checks.expectedNonce,
       code_challenge: await oidc.calculatePKCECodeChallenge(checks.pkceCodeVerifier),

@@ -5,6 +5,7 @@ import { KeyholeError } from '../errors.js';
 import { systemClock, type Clock } from './clock.js';
 import type { IssuerOptions } from './issuer-options.js';
 import type { Identity, Principal } from './principal.js';
+import type { RoleClaims } from './role-claims.js';
 import { derivedKey, SealedClaims } from './sealed-claims.js';
 import { clearCookie, cookieNamed, SESSION_COOKIE, setCookie, type SameSite } from './session-cookie.js';
 import { maySpeak, mayVouch, TOLERANCE_S } from './token-principal.js';
@@ -17,6 +18,8 @@ export interface SessionsOptions {
   /** Origin of this server: another server's session is none here. */
   readonly origin: string;
   readonly sameSite: SameSite;
+  /** Groups that may grant something: a session remembers no others. Default is all of them. */
+  readonly groups?: readonly string[];
   /** Default is the system's. */
   readonly clock?: Clock;
 }
@@ -36,12 +39,22 @@ const IDLE_S = 15 * 60;
 /** A cookie of this age is renewed by its use. */
 const RENEWED_AFTER_S = 5 * 60;
 const LONGEST_S = 8 * 3_600;
+/** Nobody is asked again what the issuer said of roles: whose session rests on that signs in each hour. */
+const LONGEST_WITH_ROLES_S = 3_600;
+/**
+ * Browsers drop what is longer than 4,096 bytes with its name (RFC 6265bis §5.7), and proxies take one memory page for
+ * all headers of an answer.
+ */
+const MAX_COOKIE_BYTES = 3_072;
 const MAX_ENDED = 10_000;
+
+/** Permissions and groups. */
+type SealedRoles = readonly [readonly string[], readonly string[]];
 
 /**
  * Nothing is kept of a session but, until it would have ended anyway, the ids of those that ended by sign-out *here*.
  * Other instances do not learn of it: a copy that somebody made before is good there while it is used, at most until 8
- * hours after the sign-in, and 15 minutes where it is not.
+ * hours after the sign-in (one hour, if it carries roles), and 15 minutes where it is not.
  */
 export class Sessions {
   readonly #options: SessionsOptions;
@@ -60,11 +73,26 @@ export class Sessions {
     this.#formKey = derivedKey(secret, 'form');
   }
 
-  /** A new session, under an id that nobody knew before. Answers the `Set-Cookie`. */
-  async open({ subject, email }: Identity): Promise<string> {
+  /**
+   * A new session, under an id that nobody knew before. Answers the `Set-Cookie`.
+   *
+   * @throws KeyholeError `subject_refused`: no cookie holds as many roles and groups.
+   */
+  async open({ subject, email, roleClaims }: Identity): Promise<string> {
     const signedInAtS = Math.floor(this.#nowS());
-    const claims = { jti: randomUUID(), sub: subject, signedInAtS, ...(email !== undefined && { email }) };
-    return this.#cookieOf(claims, signedInAtS);
+    const claims = {
+      jti: randomUUID(),
+      sub: subject,
+      signedInAtS,
+      ...(email !== undefined && { email }),
+      ...(roleClaims !== undefined && { roles: this.#rolesKept(roleClaims) }),
+    };
+    const cookie = await this.#cookieOf(claims, signedInAtS);
+    if (cookie.length <= MAX_COOKIE_BYTES) return cookie;
+    throw new KeyholeError(
+      'subject_refused',
+      'the identity provider names more of your roles and groups than a session can hold',
+    );
   }
 
   /**
@@ -81,12 +109,20 @@ export class Sessions {
     if (!usable || typeof signedInAtS !== 'number' || iat > this.#nowS() + TOLERANCE_S) throw invalid();
     if (this.#ended.has(id)) throw new KeyholeError('token_expired', 'you signed out');
     const { issuer } = this.#options;
+    const roleClaims = roleClaimsOf(claims, signedInAtS);
+    if ((roleClaims === undefined) !== (issuer.roleClaims === undefined))
+      throw new KeyholeError('token_expired', 'what counts here as a role has changed: sign in again');
     if (!maySpeak(subject, issuer)) {
       throw new KeyholeError('subject_refused', 'this kind of sign-in is no longer accepted here');
     }
     const vouched = typeof email === 'string' && mayVouch(email, issuer) ? email : undefined;
-    const identity = { subject, issuer: issuer.issuer, email: vouched };
-    const due = this.#nowS() - iat >= RENEWED_AFTER_S && exp < signedInAtS + LONGEST_S;
+    const identity: Identity = {
+      subject,
+      issuer: issuer.issuer,
+      email: vouched,
+      ...(roleClaims !== undefined && { roleClaims }),
+    };
+    const due = this.#nowS() - iat >= RENEWED_AFTER_S && exp < lastSecondOf(claims, signedInAtS);
     return {
       id,
       principal: { ...identity, method: 'session', expiresAtMs: exp * 1000 },
@@ -109,9 +145,14 @@ export class Sessions {
 
   async #cookieOf(claims: JWTPayload, signedInAtS: number): Promise<string> {
     const nowS = Math.floor(this.#nowS());
-    const expiresAtS = Math.min(nowS + IDLE_S, signedInAtS + LONGEST_S);
+    const expiresAtS = Math.min(nowS + IDLE_S, lastSecondOf(claims, signedInAtS));
     const sealed = await this.#sealed.seal(claims, expiresAtS);
     return setCookie(SESSION_COOKIE, sealed, expiresAtS - nowS, this.#options.sameSite);
+  }
+
+  #rolesKept({ permissions, groups }: RoleClaims): SealedRoles {
+    const counting = this.#options.groups;
+    return [permissions, groups.filter((group) => counting?.includes(group) ?? true)];
   }
 
   #forget(id: string): void {
@@ -130,6 +171,17 @@ export class Sessions {
   #nowS(): number {
     return this.#clock.wall() / 1000;
   }
+}
+
+function lastSecondOf({ roles }: JWTPayload, signedInAtS: number): number {
+  return signedInAtS + (roles === undefined ? LONGEST_S : LONGEST_WITH_ROLES_S);
+}
+
+/** What the ID token said of roles, which is as old as the sign-in. */
+function roleClaimsOf({ roles }: JWTPayload, signedInAtS: number): RoleClaims | undefined {
+  if (roles === undefined) return undefined;
+  const [permissions, groups] = roles as SealedRoles; // only `open` seals any
+  return { permissions, groups, issuedAtMs: signedInAtS * 1000 };
 }
 
 function invalid(): KeyholeError {

@@ -28,6 +28,10 @@ export interface SignInOptions {
   readonly publicUrl: string;
   /** Origins whose pages may send the cookie along. */
   readonly origins: readonly string[];
+  /** What is asked of the issuer about the person; some name groups only for a scope of that. Default is `openid email`. */
+  readonly scopes?: readonly string[];
+  /** Groups that may grant something: a session remembers no others. Default is all of them. */
+  readonly groups?: readonly string[];
   /** Default is the system's. */
   readonly clock?: Clock;
 }
@@ -49,13 +53,13 @@ export class SignIn {
   #waiting = 0;
 
   constructor(options: SignInOptions) {
-    const { issuer, sessionSecret: secret, clock = systemClock } = options;
+    const { issuer, sessionSecret: secret, groups, clock = systemClock } = options;
     const { origin } = new URL(options.publicUrl);
     this.#options = options;
     this.issuer = issuer.issuer;
     this.#clock = clock;
     const sameSite = sameSiteFor(options);
-    this.sessions = new Sessions({ issuer, secret, origin, sameSite, clock });
+    this.sessions = new Sessions({ issuer, secret, origin, sameSite, clock, ...(groups && { groups }) });
     this.#pending = new SealedClaims({
       secret,
       purpose: 'sign-in',
@@ -64,7 +68,11 @@ export class SignIn {
       clock,
     });
     const client = new IdentityClient(options);
-    this.#flow = new CodeFlow({ client: () => client.get(), redirectUri: this.address('/signin/callback') });
+    this.#flow = new CodeFlow({
+      client: () => client.get(),
+      redirectUri: this.address('/signin/callback'),
+      ...(options.scopes && { scopes: options.scopes }),
+    });
   }
 
   /** One of our addresses, as browsers reach it. */

@@ -81,6 +81,7 @@ export interface SignInConfig {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly sessionSecret: string;
+  readonly scopes: readonly string[];
 }
 
 export type IssuerConfig =

@@ -1,6 +1,6 @@
 // From a configured sign-in to one that works, and that outlives a reload where nothing of it changed.
 import { SignIn } from '../access/sign-in.js';
-import type { Config } from './config.js';
+import type { AccessConfig, Config } from './config.js';
 
 export interface OpenedSignIn {
   readonly signIn: SignIn;
@@ -15,11 +15,18 @@ export function openSignIn(
 ): OpenedSignIn | undefined {
   const entry = access.issuers.find((one) => !('preset' in one) && one.issuer === access.signIn?.issuer);
   if (access.signIn === undefined || entry === undefined || 'preset' in entry) return undefined;
-  const { clientId, clientSecret, sessionSecret } = access.signIn;
+  const { clientId, clientSecret, sessionSecret, scopes } = access.signIn;
   const { publicUrl, cors } = server;
-  const made = { clientId, clientSecret, sessionSecret, publicUrl, origins: cors.origins };
+  const asked = { clientId, clientSecret, scopes, groups: groupsNamedIn(access) };
+  const made = { ...asked, sessionSecret, publicUrl, origins: cors.origins };
   const described = JSON.stringify({ ...made, entry });
   if (previous?.described === described) return previous;
   const subjects = entry.subjects ?? ['*'];
   return { signIn: new SignIn({ ...made, issuer: { ...entry, subjects: () => subjects } }), described };
+}
+
+function groupsNamedIn({ rules, roles }: AccessConfig): string[] {
+  const named = rules.flatMap((rule) => rule.roles).filter((role) => role.startsWith('claim:'));
+  const mapped = roles.source === 'token-claims' ? Object.keys(roles.groups) : [];
+  return [...new Set([...named.map((role) => role.slice('claim:'.length)), ...mapped])];
 }

@@ -184,6 +184,9 @@ export const SIGN_IN = {
   clientId: text,
   clientSecretFile: path,
   sessionSecretFile: path,
+  scopes: some(text.regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,64}$/, { error: 'must be a scope' })) // RFC 6749 §3.3
+    .refine((names) => names.includes('openid'), { error: 'must have openid among them' })
+    .default(['openid', 'email']),
 } as const satisfies Shape;
 
 export const ROLES = {

@@ -22,7 +22,7 @@ export async function readSignIn(
     value === undefined || value === null ? undefined : readShape(SIGN_IN, value, PATH, problems);
   checkAccept(issuers, written?.issuer, place);
   if (written === undefined) return undefined;
-  const { issuer, clientId } = written;
+  const { issuer, clientId, scopes = [] } = written;
   if (issuer !== undefined && !issuers.some((entry) => namesForSession(entry, issuer)))
     problems.add(`${PATH}.issuer`, 'must be the issuer of an entry of access.issuers that accepts session');
   if (!isInstalled()) problems.add(PATH, `needs a package: npm install '${PACKAGE}@^6'`);
@@ -35,7 +35,7 @@ export async function readSignIn(
   );
   if (issuer === undefined || clientId === undefined) return undefined;
   if (clientSecret === undefined || sessionSecret === undefined) return undefined;
-  return { issuer, clientId, clientSecret, sessionSecret };
+  return { issuer, clientId, clientSecret, sessionSecret, scopes };
 }
 
 /** What sign-in asks of the listener, and what should be known of its cookie. */

@@ -110,7 +110,7 @@ async function loadProvider(): Promise<typeof Provider> {
   }
 }
 
-const SCOPES = 'openid email profile offline_access';
+const SCOPES = 'openid email profile groups offline_access';
 
 async function configurationOf(
   clients: readonly ClientMetadata[],
@@ -125,6 +125,7 @@ async function configurationOf(
       email: person.email,
       email_verified: person.emailVerified ?? true,
       name: person.name,
+      ...person.claims,
     };
   };
   return {
@@ -133,7 +134,12 @@ async function configurationOf(
     jwks: { keys: [await signingKey()] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     scopes: SCOPES.split(' '),
-    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+    claims: {
+      openid: ['sub'],
+      email: ['email', 'email_verified'],
+      profile: ['name'],
+      groups: ['groups', 'permissions'],
+    },
     conformIdTokenClaims: false,
     pkce: { required: (_context, client) => client.clientAuthMethod === 'none' },
     ttl: { ...lifetimes(tokenSeconds) },
@@ -145,7 +151,9 @@ async function configurationOf(
     },
     extraTokenClaims: (_context, token) => {
       const claims = 'accountId' in token ? claimsOf(token.accountId) : undefined;
-      return claims && { email: claims.email, email_verified: claims.email_verified };
+      if (claims === undefined) return undefined;
+      const { email, email_verified, groups, permissions } = claims;
+      return { email, email_verified, groups, permissions };
     },
     loadExistingGrant: async (context) => {
       const { client, session, provider } = context.oidc;

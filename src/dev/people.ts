@@ -13,6 +13,8 @@ export interface Person {
   readonly subject?: string;
   /** Default is `true`. */
   readonly emailVerified?: boolean;
+  /** In access tokens, and in ID tokens for who asks for the scope `groups`. Default is none. */
+  readonly claims?: { readonly permissions?: readonly string[]; readonly groups?: readonly string[] };
   /** One line below the name on the sign-in page. */
   readonly about?: string;
 }

@@ -16,7 +16,12 @@ let clock: FakeClock;
 let sessions: Sessions;
 
 function sessionsWith(
-  more: Partial<{ issuer: Partial<IssuerOptions>; secret: string; origin: string }> = {},
+  more: Partial<{
+    issuer: Partial<IssuerOptions>;
+    secret: string;
+    origin: string;
+    groups: readonly string[];
+  }> = {},
 ) {
   const issuer = {
     issuer: ALICE.issuer,
@@ -24,8 +29,8 @@ function sessionsWith(
     emailDomains: ['example.com'],
     ...more.issuer,
   };
-  const { secret = SECRET, origin = ORIGIN } = more;
-  return new Sessions({ issuer, secret, origin, sameSite: 'Lax', clock });
+  const { secret = SECRET, origin = ORIGIN, groups } = more;
+  return new Sessions({ issuer, secret, origin, sameSite: 'Lax', clock, ...(groups && { groups }) });
 }
 
 /** What a browser sends back for a `Set-Cookie`. */
@@ -182,6 +187,63 @@ describe('a session', () => {
     const cookie = sent(await sessions.open(ALICE));
     clock.pass(-MINUTE);
     await expect(sessions.of(cookie)).rejects.toMatchObject({ code: 'token_invalid' });
+  });
+});
+
+describe('a session with roles', () => {
+  const issuer = { roleClaims: { permissions: ['permissions'], groups: ['groups'] } };
+  const roleClaims = { permissions: ['orders:admin'], groups: ['payments', 'everybody'], issuedAtMs: 0 };
+
+  test('keeps what the ID token said of roles, which is as old as the sign-in', async () => {
+    const withRoles = sessionsWith({ issuer });
+    const cookie = sent(await withRoles.open({ ...ALICE, roleClaims }));
+    const signedInAtMs = clock.wallMs;
+    clock.pass(6 * MINUTE);
+    const session = await withRoles.of(cookie);
+    const renewed = await withRoles.of(sent(session?.renewal ?? ''));
+    for (const { principal } of [session, renewed].filter((one) => one !== undefined))
+      expect(principal.roleClaims).toEqual({ ...roleClaims, issuedAtMs: signedInAtMs });
+    expect(renewed).toBeDefined();
+  });
+
+  test('ends an hour after the sign-in, however much it is used: a role that was taken away ends with it', async () => {
+    const withRoles = sessionsWith({ issuer });
+    let cookie = sent(await withRoles.open({ ...ALICE, roleClaims }));
+    for (let minutes = 0; minutes < 60; minutes += 10) {
+      const session = await withRoles.of(cookie);
+      if (session?.renewal !== undefined) cookie = sent(session.renewal);
+      clock.pass(10 * MINUTE);
+    }
+    await expect(withRoles.of(cookie)).rejects.toMatchObject({ code: 'token_expired' });
+    clock.pass(-1_000);
+    expect(await withRoles.of(cookie)).toMatchObject({ renewal: undefined });
+  });
+
+  test('remembers only groups that may grant something', async () => {
+    const withRoles = sessionsWith({ issuer, groups: ['payments', 'others'] });
+    const session = await withRoles.of(sent(await withRoles.open({ ...ALICE, roleClaims })));
+    expect(session?.principal.roleClaims?.groups).toEqual(['payments']);
+  });
+
+  test('holds what fits into 3 KiB with its attributes; more is refused, not cut', async () => {
+    const withRoles = sessionsWith({ issuer });
+    const opened = (count: number) =>
+      withRoles.open({
+        ...ALICE,
+        roleClaims: { ...roleClaims, groups: Array<string>(count).fill('a'.repeat(36)) },
+      });
+    expect((await opened(45)).length).toBeLessThanOrEqual(3_072);
+    await expect(opened(60)).rejects.toMatchObject({ code: 'subject_refused' });
+  });
+
+  test('is over once the configuration asks for roles, or no longer does', async () => {
+    const [withRoles, without] = [sessionsWith({ issuer }), sessions];
+    const cookies = [
+      sent(await without.open(ALICE)),
+      sent(await withRoles.open({ ...ALICE, roleClaims })),
+    ] as const;
+    await expect(withRoles.of(cookies[0])).rejects.toMatchObject({ code: 'token_expired' });
+    await expect(without.of(cookies[1])).rejects.toMatchObject({ code: 'token_expired' });
   });
 });
 

@@ -1,6 +1,6 @@
 // The end of a sign-in: what an issuer, or somebody in its name, may answer, and what is believed of it.
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { sameSiteFor, SignIn } from '../../src/access/sign-in.js';
+import { sameSiteFor, SignIn, type SignInOptions } from '../../src/access/sign-in.js';
 import { SIGN_IN_COOKIE } from '../../src/access/session-cookie.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { plantSecret } from '../streams.js';
@@ -46,7 +46,7 @@ function discover(more: Claims): void {
   issuer.answers.set('/.well-known/openid-configuration', json(document));
 }
 
-function signInAs(entry: Claims): SignIn {
+function signInAs(entry: Claims, more: Partial<SignInOptions> = {}): SignIn {
   return new SignIn({
     issuer: {
       issuer: issuer.url,
@@ -62,6 +62,7 @@ function signInAs(entry: Claims): SignIn {
     publicUrl: PUBLIC_URL,
     origins: ['https://ui.example.com'],
     clock,
+    ...more,
   });
 }
 
@@ -135,6 +136,21 @@ describe('a sign-in', () => {
     expect(await emailOf({ email_verified: true })).toBe('alice@example.com');
     expect(await emailOf({ email_verified: 'true' })).toBeUndefined();
     expect(await emailOf({ email_verified: true, email: 'alice@elsewhere.org' })).toBeUndefined();
+  });
+
+  test('asks for more where the configuration says so, and keeps what the ID token says of roles', async () => {
+    const roleClaims = { permissions: ['permissions'], groups: ['realm_access', 'roles'] };
+    signIn = signInAs({ roleClaims }, { scopes: ['openid', 'email', 'groups'], groups: ['payments'] });
+    expect((await begin()).asked.get('scope')).toBe('openid email groups');
+    const said = {
+      permissions: ['orders:admin', 7],
+      realm_access: { roles: ['payments', 'offline_access'] },
+    };
+    const session = await signIn.sessions.of((await signedIn(said)).split(';', 1)[0]);
+    expect(session?.principal.roleClaims).toMatchObject({
+      permissions: ['orders:admin'],
+      groups: ['payments'],
+    });
   });
 
   test('is refused to subjects that may not speak', async () => {

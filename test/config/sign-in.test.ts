@@ -51,12 +51,15 @@ test('secrets are read from their files, without the newline at their end', asyn
     clientId: 'keyhole',
     clientSecret: CLIENT_SECRET,
     sessionSecret: SESSION_SECRET,
+    scopes: ['openid', 'email'],
   });
   expect(access.issuers[0]).toMatchObject({ accept: ['session'] });
   expect(warnings.filter((warning) => warning.includes('SameSite'))).toEqual([]);
 });
 
 test.each<[string, object, string]>([
+  ['scopes without openid', { scopes: ['email'] }, 'access.signIn.scopes: must have openid among them'],
+  ['what is no scope', { scopes: ['openid', 'a b'] }, 'access.signIn.scopes[1]: must be a scope'],
   ['no session secret', { sessionSecretFile: undefined }, 'access.signIn.sessionSecretFile: is required'],
   ['no client secret', { clientSecretFile: undefined }, 'access.signIn.clientSecretFile: is required'],
   [
