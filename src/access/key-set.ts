@@ -11,6 +11,7 @@ import { ageMs, momentOf, type Clock, type Moment } from './clock.js';
 import type { FetchJson } from './fetch-json.js';
 import type { AccessLogger } from './logger.js';
 import { isRecord, signingKeys } from './signing-keys.js';
+import { untilAborted } from './until-aborted.js';
 
 export interface KeySetOptions {
   readonly issuer: string;
@@ -23,10 +24,14 @@ export interface KeySetOptions {
 }
 
 const FRESH_MS = 10 * 60_000;
+/** From this age on keys in use are loaded anew in the background, so that a slow issuer keeps nobody waiting. */
+const AHEAD_MS = 5 * 60_000;
 const STALE_MS = 60 * 60_000;
 /** At most two fetches of a document a minute, whatever arrives. */
 const INTERVAL_MS = 30_000;
 const FETCH = { deadlineMs: 3_000, maxBytes: 1 << 20 };
+/** How long a load may take before those who can be served with the old keys no longer wait for it. */
+const STALE_WAIT_MS = 1_000;
 
 interface Loaded {
   readonly find: ReturnType<typeof createLocalJWKSet>;
@@ -40,6 +45,10 @@ export class KeySet {
   #version = 0;
   #loading: Promise<void> | undefined;
   #attemptMs = -Infinity;
+  /** Whether the last load failed. */
+  #failing = false;
+  /** Aborts a second after the load under way began. */
+  #patience = AbortSignal.abort();
   #discovered: { readonly uri: string; readonly at: Moment } | undefined;
 
   constructor(options: KeySetOptions) {
@@ -61,13 +70,19 @@ export class KeySet {
     return this.#ageMs() < FRESH_MS;
   }
 
+  /** Whether somebody asks for the keys of this issuer as it would be asked. */
+  isOf(issuer: Pick<KeySetOptions, 'issuer' | 'jwks' | 'ca'>): boolean {
+    const { issuer: name, jwks, ca } = this.#options;
+    return issuer.issuer === name && issuer.jwks === jwks && issuer.ca === ca;
+  }
+
   /**
    * Sees to it that keys are there, at most an hour old, and at most ten minutes while the issuer answers.
    *
    * @throws KeyholeError `jwks_unavailable`
    */
   async ensure(): Promise<void> {
-    if (!this.fresh) await this.#refresh();
+    if (this.#ageMs() >= AHEAD_MS) await this.#renew();
     if (this.usable) return;
     const message = `the signing keys of issuer ${this.#options.issuer} cannot be had now`;
     throw new KeyholeError('jwks_unavailable', message, { retryAfterMs: INTERVAL_MS });
@@ -84,6 +99,14 @@ export class KeySet {
     }
   };
 
+  /** Old keys serve meanwhile: nobody waits for an issuer that failed the last time, or for more than a second. */
+  async #renew(): Promise<void> {
+    const loading = this.#refresh();
+    if (!this.usable) await loading;
+    else if (!this.fresh && !this.#failing)
+      await untilAborted(loading, this.#patience, late).catch(() => undefined);
+  }
+
   #find(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
     if (this.#loaded === undefined) throw new errors.JWKSNoMatchingKey();
     return this.#loaded.find(header, token);
@@ -95,6 +118,7 @@ export class KeySet {
     if (this.#loading !== undefined) return this.#loading;
     if (clock.monotonic() - this.#attemptMs < INTERVAL_MS) return Promise.resolve();
     this.#attemptMs = clock.monotonic();
+    this.#patience = AbortSignal.timeout(STALE_WAIT_MS);
     this.#loading = this.#load(momentOf(clock)).finally(() => (this.#loading = undefined));
     return this.#loading;
   }
@@ -107,7 +131,9 @@ export class KeySet {
       if (content !== this.#content) this.#version += 1;
       this.#content = content;
       this.#loaded = { find: createLocalJWKSet({ keys }), at };
+      this.#failing = false;
     } catch (error) {
+      this.#failing = true;
       const reason = error instanceof Error ? error.message : 'unknown';
       logger.warn({ issuer, reason, usable: this.usable }, "an issuer's signing keys could not be loaded");
     }
@@ -141,4 +167,8 @@ export class KeySet {
   #ageMs(): number {
     return this.#loaded === undefined ? Infinity : ageMs(this.#options.clock, this.#loaded.at);
   }
+}
+
+function late(): Error {
+  return new Error('not loaded in time');
 }

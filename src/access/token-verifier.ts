@@ -22,6 +22,8 @@ export interface TokenVerifierOptions {
   readonly clock?: Clock;
   /** Told of key sets that cannot be loaded. Default is silent. */
   readonly logger?: AccessLogger;
+  /** What verified until now: the key sets of issuers that are asked as before stay loaded. Default is none. */
+  readonly previous?: TokenVerifier | undefined;
 }
 
 interface Issuer {
@@ -40,23 +42,25 @@ export class TokenVerifier implements Authenticator {
 
   /** @throws TypeError for no issuer, one twice, one without an audience, or an address that is not https. */
   constructor(options: TokenVerifierOptions) {
-    const { issuers, fetchJson = httpsFetchJson, clock = systemClock, logger = silentLogger } = options;
+    const { issuers, fetchJson = httpsFetchJson, clock = systemClock } = options;
+    const { logger = silentLogger, previous } = options;
     checkIssuers(issuers);
     this.#clock = clock;
     this.#verified = new VerifiedTokens(clock);
     this.#issuers = new Map(
       issuers.map((options) => {
         const { issuer, jwks, ca } = options;
+        const known = previous === undefined ? undefined : previous.#issuers.get(issuer)?.keys;
+        if (known?.isOf({ issuer, jwks, ca }) === true) return [issuer, { options, keys: known }];
         return [issuer, { options, keys: new KeySet({ issuer, jwks, ca, fetchJson, clock, logger }) }];
       }),
     );
   }
 
-  /** Asking tries again to load what was never loaded, so that a server without traffic becomes ready too. */
+  /** Asking loads what is due, or was never loaded, so that a server without traffic becomes and stays ready too. */
   ready(): boolean {
-    const sets = [...this.#issuers.values()].map(({ keys }) => keys);
-    if (!sets.every(({ fresh }) => fresh)) void this.warm();
-    return sets.some(({ usable }) => usable);
+    void this.warm();
+    return [...this.#issuers.values()].some(({ keys }) => keys.usable);
   }
 
   /** Loads every issuer's keys; call it at the start. Never rejects. */

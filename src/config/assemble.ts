@@ -31,7 +31,7 @@ export interface Lasting {
 
 export interface Assembled {
   readonly parts: CodecServerParts;
-  readonly authentication: Authentication;
+  readonly verifier: TokenVerifier;
   readonly signIn: OpenedSignIn | undefined;
   /** Loads key sets and role lists, so that the first caller need not wait. Never rejects. */
   warm(): Promise<void>;
@@ -43,7 +43,7 @@ export interface Assembled {
  * Asks key services whether the keys of namespaces that are listed by name work: what they *answer* may be a problem,
  * that they do not answer is only logged.
  *
- * @param previous - what ran until now: if the same issuers are trusted, their key sets stay loaded.
+ * @param previous - what ran until now: the key sets of issuers that did not change stay loaded.
  */
 export async function assemble(
   config: Config,
@@ -61,12 +61,12 @@ export async function assemble(
   const calls = new KeyCalls({ callsPerSecond: config.server.limits.keyCallsPerSecond, observer });
   const dataKeys = new DataKeys({ keyring, calls, observer });
   const source = roleSourceOf(config.access, logger);
-  const authentication = authenticationOf(config.access, source, logger, previous?.authentication);
+  const verifier = verifierOf(config.access, source, logger, previous?.verifier);
   const signIn = openSignIn(config, previous?.signIn);
   const parts: CodecServerParts = {
     authenticator: new CredentialAuthenticator({
       credentials: config.access.credentials,
-      others: authentication.verifier,
+      others: verifier,
     }),
     authorizer: authorizerOf(config.access, source),
     ...(signIn === undefined ? {} : { signIn: signIn.signIn }),
@@ -78,13 +78,10 @@ export async function assemble(
   };
   const assembled: Assembled = {
     parts,
-    authentication,
+    verifier,
     signIn,
     warm: async () => {
-      await Promise.all([
-        authentication.verifier.warm(),
-        source instanceof TemporalCloudRoles ? source.warm() : undefined,
-      ]);
+      await Promise.all([verifier.warm(), source instanceof TemporalCloudRoles ? source.warm() : undefined]);
     },
     close: () => {
       close();
@@ -144,35 +141,20 @@ function roleSourceOf({ roles, rules, account }: AccessConfig, logger: Logger): 
   return new TemporalCloudRoles({ ...roles, wanted, logger, ...(account === undefined ? {} : { account }) });
 }
 
-/** Who is believed, and what tells the account whose enterprise connection may speak. */
-interface Authentication {
-  readonly verifier: TokenVerifier;
-  /** The issuers, to tell whether they are still the same. */
-  readonly issuers: string;
-  accountOf: () => string | undefined;
-}
-
-function authenticationOf(
+/** Believes whom the configuration names; the account whose enterprise connection may speak is told by the source. */
+function verifierOf(
   { issuers, account }: AccessConfig,
   source: RoleSource,
   logger: Logger,
-  previous: Authentication | undefined,
-): Authentication {
+  previous: TokenVerifier | undefined,
+): TokenVerifier {
   const accountOf = (): string | undefined =>
     source instanceof TemporalCloudRoles ? source.account() : account;
-  const described = JSON.stringify(issuers);
-  if (previous?.issuers === described) {
-    previous.accountOf = accountOf;
-    previous.verifier.clear();
-    return previous;
-  }
-  const options = issuers.map((issuer) => issuerOptions(issuer, () => made.accountOf()));
-  const made: Authentication = {
-    verifier: new TokenVerifier({ issuers: options, logger }),
-    issuers: described,
-    accountOf,
-  };
-  return made;
+  return new TokenVerifier({
+    issuers: issuers.map((issuer) => issuerOptions(issuer, accountOf)),
+    logger,
+    previous,
+  });
 }
 
 function issuerOptions(issuer: IssuerConfig, account: () => string | undefined): IssuerOptions {

@@ -1,5 +1,6 @@
 // An issuer's keys over real HTTPS: loaded rarely, kept through an outage, never weak.
 import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { JWK } from 'jose';
 import type { IssuerOptions } from '../../src/access/issuer-options.js';
@@ -75,6 +76,12 @@ async function ask(token: string, asked = verifier, signal = patient()): Promise
 /** A token that was never seen before. */
 async function askAs(key: SigningKey, asked = verifier): Promise<string> {
   return ask(await sign(key, { ...claims(), jti: randomUUID() }), asked);
+}
+
+/** As somebody would who waits no longer. */
+async function askWithin(ms: number): Promise<string> {
+  const token = await sign(first, { ...claims(), jti: randomUUID() });
+  return ask(token, verifier, AbortSignal.timeout(ms));
 }
 
 const secretKey = (): JWK => ({
@@ -189,6 +196,53 @@ describe('an issuer', () => {
     expect(await askAs(first)).toBe('jwks_unavailable');
   });
 
+  test('that hangs keeps nobody waiting whose token the old keys verify, but once for a second', async () => {
+    const hung: ServerResponse[] = [];
+    const failures = (): number => log.text.split('could not be loaded').length - 1;
+    issuer.publish(first.jwk);
+    await verifier.warm();
+    issuer.answers.set('/jwks', (response) => hung.push(response));
+    clock.pass(10 * MINUTE_MS);
+    expect(await askAs(first)).toBe('ok');
+    expect(await askWithin(500)).toBe('ok');
+    hung.pop()?.destroy();
+    await vi.waitFor(() => {
+      expect(failures()).toBe(1);
+    });
+    clock.pass(30_000);
+    expect(await askWithin(500)).toBe('ok');
+    await vi.waitFor(() => {
+      expect(hung).toHaveLength(1);
+    });
+    expect(await askWithin(500)).toBe('ok');
+    hung.pop()?.destroy();
+    await vi.waitFor(() => {
+      expect(failures()).toBe(2);
+    });
+    issuer.publish(second.jwk);
+    clock.pass(30_000);
+    await vi.waitFor(async () => {
+      expect(await askAs(first)).toBe('token_invalid');
+    });
+  });
+
+  test('is asked in the background from 5 minutes on, so that nobody waits at 10', async () => {
+    issuer.publish(first.jwk);
+    await verifier.warm();
+    clock.pass(5 * MINUTE_MS - 1);
+    expect(await askAs(first)).toBe('ok');
+    expect(issuer.fetched).toHaveLength(1);
+    clock.pass(1);
+    expect(await askAs(first)).toBe('ok');
+    await vi.waitFor(() => {
+      expect(issuer.fetched).toHaveLength(2);
+    });
+    issuer.publish(second.jwk);
+    clock.pass(5 * MINUTE_MS - 1);
+    expect(await askAs(first)).toBe('ok');
+    expect(issuer.fetched).toHaveLength(2);
+  });
+
   test('behind a certificate that we do not trust is not believed', async () => {
     issuer.publish(first.jwk);
     const { ca } = await makeCertificates();
@@ -220,6 +274,47 @@ describe('an issuer', () => {
     await vi.waitFor(() => {
       expect(verifier.ready()).toBe(true);
     });
+  });
+});
+
+describe('a verifier that follows another', () => {
+  const other = (): IssuerOptions => ({ issuer: 'https://other.example', audience: ['keyhole'] });
+  const own = (changed: Partial<IssuerOptions> = {}): IssuerOptions => {
+    const { url, jwks } = issuer;
+    return { issuer: url, jwks, audience: ['keyhole'], ca: certificates.ca, ...changed };
+  };
+  const following = (...issuers: IssuerOptions[]): TokenVerifier =>
+    new TokenVerifier({ issuers, clock, logger: log, previous: verifier });
+
+  beforeEach(async () => {
+    issuer.publish(first.jwk);
+    await verifier.warm();
+    issuer.answers.delete('/jwks');
+  });
+
+  test('has the keys of issuers that did not change, whatever else did', async () => {
+    const next = following(other(), own({ emailDomains: ['example.com'] }));
+    expect(next.ready()).toBe(true);
+    expect(await askAs(first, next)).toBe('ok');
+    expect(issuer.fetched).toHaveLength(1);
+  });
+
+  test.each<[what: string, changed: () => Partial<IssuerOptions>]>([
+    ['address of its keys', () => ({ jwks: `${issuer.url}/elsewhere` })],
+    ['authority', () => ({ ca: `${certificates.ca}\n` })],
+  ])('does not have those of an issuer with another %s', async (_what, changed) => {
+    const next = following(own(changed()));
+    expect(await askAs(first, next)).toBe('jwks_unavailable');
+  });
+
+  test('believes no issuer that it does not name, though the one before did', async () => {
+    expect(await askAs(first, following(other()))).toBe('token_invalid');
+  });
+
+  test('judges what the one before had verified anew', async () => {
+    const token = await sign(first, claims());
+    expect(await ask(token)).toBe('ok');
+    expect(await ask(token, following(own({ audience: ['elsewhere'] })))).toBe('token_invalid');
   });
 });
 
