@@ -1,12 +1,10 @@
 // Whether certificate and key of the HTTPS listener can be used, each mistake at the setting it belongs to.
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { TlsFiles } from '../server/app.js';
+import { certificateMistakes } from '../server/tls.js';
 import type { Sourced } from './environment.js';
 import type { Place } from './place.js';
 import { readTextFile } from './text-file.js';
-
-const MIN_RSA_BITS = 2048;
-const CURVES: readonly string[] = ['prime256v1', 'secp384r1', 'secp521r1'];
 
 /** Paths, absolute, and where they were given. */
 export interface KeyPairFiles {
@@ -17,7 +15,10 @@ export interface KeyPairFiles {
 export async function checkKeyPair({ cert, key }: KeyPairFiles, place: Place): Promise<TlsFiles> {
   const certificate = await read(cert, false, place, (pem) => new X509Certificate(pem), 'certificate');
   const privateKey = await read(key, true, place, createPrivateKey, 'private key without a passphrase');
-  if (certificate !== undefined) checkCertificate(certificate, cert.path, place);
+  if (certificate !== undefined) {
+    for (const mistake of certificateMistakes(certificate, place.nowMs))
+      place.problems.add(cert.path, mistake);
+  }
   if (certificate !== undefined && privateKey !== undefined && !certificate.checkPrivateKey(privateKey)) {
     place.problems.add(key.path, 'is not the key of the certificate');
   }
@@ -42,20 +43,4 @@ async function read<T>(
     problems.add(path, `the file does not hold a ${what} in PEM`);
     return undefined;
   }
-}
-
-function checkCertificate(certificate: X509Certificate, path: string, { problems, nowMs }: Place): void {
-  if (Date.parse(certificate.validTo) <= nowMs) problems.add(path, 'the certificate has expired');
-  if (!isStrong(certificate.publicKey)) {
-    problems.add(
-      path,
-      `the certificate's key is too small: RSA from ${MIN_RSA_BITS} bits on, or EC from 256`,
-    );
-  }
-}
-
-function isStrong({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean {
-  if (asymmetricKeyType === 'ed25519') return true;
-  if (asymmetricKeyType === 'ec') return CURVES.includes(asymmetricKeyDetails?.namedCurve ?? '');
-  return asymmetricKeyType === 'rsa' && (asymmetricKeyDetails?.modulusLength ?? 0) >= MIN_RSA_BITS;
 }

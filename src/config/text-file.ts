@@ -1,6 +1,7 @@
 // Reads a small file that the configuration names: bounded, a regular file, and where it is a secret one that is kept.
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
+import { isOpenToOthers } from '../server/tls.js';
 
 export type FileResult = { readonly text: string } | { readonly sentence: string };
 
@@ -12,8 +13,6 @@ export interface TextFileOptions {
 }
 
 export const NO_SUCH_FILE = 'there is no such file';
-
-const OTHERS_OR_GROUP_WRITE = 0o026;
 
 /** Answers the text, UTF-8, or what is wrong with the file in a sentence that does not name it. */
 export async function readTextFile(
@@ -27,7 +26,7 @@ export async function readTextFile(
       if (!stats.isFile()) throw new NotAFile();
       return stats;
     });
-    if (secret && process.platform !== 'win32' && (mode & OTHERS_OR_GROUP_WRITE) !== 0) {
+    if (secret && isOpenToOthers(mode)) {
       return { sentence: 'the file can be read by others, or written by its group: chmod 600' };
     }
     if (size > maxBytes) return { sentence: `the file is larger than ${maxBytes} bytes` };

@@ -29,7 +29,7 @@ import { systemClock, type CodecServerParts, type ServerClock } from './parts.js
 import { readHeaders } from './request-headers.js';
 import { answerRequest } from './request.js';
 import { routeName, routeOf, type Route } from './route.js';
-import { loadKeyPair, watchKeyPair } from './tls.js';
+import { KeyPairRefused, loadKeyPair, watchKeyPair } from './tls.js';
 import type { Setup } from './turn.js';
 
 const EXPIRY_WARNING_MS = 14 * 86_400_000;
@@ -67,15 +67,15 @@ export class HttpCodecServer implements CodecServer {
 
   reload(parts: CodecServerParts): void {
     this.#setup = setupOf(parts);
+    this.#watch();
   }
 
   async reloadTls(): Promise<void> {
     const { tls } = this.#setup.parts.options;
     if (tls === undefined || this.#secure === undefined) return;
-    const pair = await loadKeyPair(tls);
+    const pair = await loadKeyPair(tls, this.#clock.wall());
     this.#secure.setSecureContext({ cert: pair.cert, key: pair.key, minVersion: 'TLSv1.2' });
     this.#warnOfExpiry(pair.expiresAtMs);
-    this.#watch();
   }
 
   drain(): Promise<void> {
@@ -99,7 +99,7 @@ export class HttpCodecServer implements CodecServer {
       insecureHTTPParser: false,
     };
     if (tls === undefined) return this.#prepare(createHttpServer(settings));
-    const pair = await loadKeyPair(tls);
+    const pair = await loadKeyPair(tls, this.#clock.wall());
     this.#warnOfExpiry(pair.expiresAtMs);
     const secure = createHttpsServer({
       ...settings,
@@ -169,7 +169,7 @@ export class HttpCodecServer implements CodecServer {
     return this.#stopping === undefined && this.#setup.parts.authenticator.ready();
   }
 
-  /** The files' directories, which a reload of the configuration may have changed. */
+  /** The files, which a reload of the configuration may have changed. */
   #watch(): void {
     const { tls } = this.#setup.parts.options;
     this.#unwatch();
@@ -186,7 +186,7 @@ export class HttpCodecServer implements CodecServer {
       },
       (error: unknown) => {
         this.#setup.parts.logger.error(
-          { error: loggedError(error) },
+          error instanceof KeyPairRefused ? { mistakes: error.mistakes } : { error: loggedError(error) },
           'the new certificate and key cannot be used; the old ones stay',
         );
       },

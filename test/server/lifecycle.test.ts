@@ -1,5 +1,5 @@
 // A server starts, is given new parts while it runs, and stops without losing what is in flight.
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 import { tmpdir } from 'node:os';
@@ -17,6 +17,7 @@ import {
   UI,
   type RunningServer,
 } from './running-server.js';
+import { makeWeakCertificate } from './weak-certificate.js';
 import { connectRaw, head, statusesOf } from './raw-connection.js';
 
 let running: RunningServer | undefined;
@@ -143,9 +144,10 @@ describe('TLS', () => {
   });
 
   /** As a deployment would: each file appears whole. */
-  async function write({ cert, key }: Pick<Certificates, 'cert' | 'key'>): Promise<void> {
+  async function write({ cert, key }: Pick<Certificates, 'cert' | 'key'>, mode = 0o600): Promise<void> {
+    await mkdir(directory, { recursive: true });
     await writeFile(`${tls.cert}.new`, cert);
-    await writeFile(`${tls.key}.new`, key);
+    await writeFile(`${tls.key}.new`, key, { mode });
     await rename(`${tls.cert}.new`, tls.cert);
     await rename(`${tls.key}.new`, tls.key);
   }
@@ -187,6 +189,53 @@ describe('TLS', () => {
     await serialOf(port, next.ca);
   });
 
+  test.each<[string, string, () => Promise<[Pick<Certificates, 'cert' | 'key'>, mode?: number]>]>([
+    ['has expired', 'has expired', async () => [await makeCertificates({ now: () => 0 })]],
+    ['has a key too small', 'key is too small', async () => [await makeWeakCertificate()]],
+    ['has a key others can read', 'can be read by others', async () => [await makeCertificates(), 0o644]],
+  ])(
+    'a new pair that %s is told and not served, as it would be refused at the start',
+    async (_, said, made) => {
+      running = await startServer({ options: { tls }, ca: certificates.ca });
+      const { port, log } = running;
+      const first = await serialOf(port, certificates.ca);
+      await write(...(await made()));
+      await expect.poll(log, { timeout: 5_000 }).toContain('the old ones stay');
+      expect(log()).toContain(said);
+      expect(await serialOf(port, certificates.ca)).toBe(first);
+      await expect(startServer({ options: { tls } })).rejects.toThrow(said);
+    },
+  );
+
+  test('whose directory was deleted, and made again later, is read again', async () => {
+    running = await startServer({ options: { tls }, ca: certificates.ca });
+    const { port, log } = running;
+    const first = await serialOf(port, certificates.ca);
+    await rm(directory, { recursive: true });
+    await expect.poll(log, { timeout: 5_000 }).toContain('the old ones stay');
+    expect(await serialOf(port, certificates.ca)).toBe(first);
+    const next = await makeCertificates();
+    await write(next);
+    await expect.poll(() => serialOf(port, next.ca).catch(() => first), { timeout: 5_000 }).not.toBe(first);
+  });
+
+  test('behind a link that is swapped, as Kubernetes does, is read again', async () => {
+    const [link, next] = [join(directory, '..data'), await makeCertificates()];
+    const pair = { cert: join(link, 'tls.crt'), key: join(link, 'tls.key') };
+    for (const [name, { cert, key }] of Object.entries({ '..1': certificates, '..2': next })) {
+      await mkdir(join(directory, name));
+      await writeFile(join(directory, name, 'tls.crt'), cert);
+      await writeFile(join(directory, name, 'tls.key'), key, { mode: 0o440 });
+    }
+    await symlink('..1', link);
+    running = await startServer({ options: { tls: pair }, ca: certificates.ca });
+    const { port } = running;
+    const first = await serialOf(port, certificates.ca);
+    await symlink('..2', `${link}_tmp`);
+    await rename(`${link}_tmp`, link);
+    await expect.poll(() => serialOf(port, next.ca).catch(() => first), { timeout: 5_000 }).not.toBe(first);
+  });
+
   test('that is about to expire is warned of', async () => {
     await write(await makeCertificates({ days: 10 }));
     running = await startServer({ options: { tls } });
@@ -196,9 +245,9 @@ describe('TLS', () => {
   test('files that are no pair are refused', async () => {
     const other = await makeCertificates();
     await write({ cert: certificates.cert, key: other.key });
-    await expect(loadKeyPair(tls)).rejects.toThrow('is not that of the certificate');
+    await expect(loadKeyPair(tls, Date.now())).rejects.toThrow('is not that of the certificate');
     await write({ cert: 'no PEM', key: other.key });
-    await expect(loadKeyPair(tls)).rejects.toThrow();
+    await expect(loadKeyPair(tls, Date.now())).rejects.toThrow();
     await expect(
       startServer({ options: { tls: { ...tls, cert: join(directory, 'missing') } } }),
     ).rejects.toMatchObject({ code: 'ENOENT' });
