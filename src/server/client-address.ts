@@ -2,6 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 
+const LOOPBACK = trustedAddresses(['127.0.0.0/8', '::1']);
+
 /** @throws TypeError for what is not a CIDR. */
 export function trustedAddresses(cidrs: readonly string[]): BlockList {
   const list = new BlockList();
@@ -25,6 +27,15 @@ export function clientAddress(request: IncomingMessage, trusted: BlockList): str
     address = hop;
   }
   return address;
+}
+
+/**
+ * Whether requests from there may come without TLS: from this machine, or over one of our proxies, which have been told
+ * to end it.
+ */
+export function mayComeInClear(remoteAddress: string | undefined, trusted: BlockList): boolean {
+  const address = plain(remoteAddress ?? '');
+  return LOOPBACK.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4') || isTrusted(address, trusted);
 }
 
 /**

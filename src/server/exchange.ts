@@ -121,9 +121,9 @@ export class Exchange {
     this.answer(status, code, Buffer.from(JSON.stringify(body)));
   }
 
-  /** Ends the connection without another byte. */
-  destroy(): void {
-    this.#code = this.#code === 'ok' ? 'internal' : this.#code;
+  /** Ends the connection without another byte. `code` is for log and metrics, unless an answer has left one. */
+  destroy(code = 'internal'): void {
+    this.#code = this.#code === 'ok' ? code : this.#code;
     this.request.socket.destroy();
   }
 

@@ -12,7 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Admission } from './admission.js';
 import type { CodecServer } from './app.js';
 import { CallerBudgets } from './caller-budgets.js';
-import { strangerFrom, trustedAddresses } from './client-address.js';
+import { mayComeInClear, strangerFrom, trustedAddresses } from './client-address.js';
 import { Connections, nameOf } from './connections.js';
 import { Cors } from './cors.js';
 import { loggedError } from './error-log.js';
@@ -146,6 +146,10 @@ export class HttpCodecServer implements CodecServer {
       tell(setup, route, told);
     });
     this.#connections.began(name, exchange);
+    if (this.#mustNotCome(request, route)) {
+      exchange.destroy('not_encrypted');
+      return;
+    }
     const headers = readHeaders(request);
     const turn = {
       setup,
@@ -163,6 +167,12 @@ export class HttpCodecServer implements CodecServer {
       },
     };
     void answerRequest(turn, route, () => this.#ready());
+  }
+
+  /** Behind proxies that end TLS nobody else may come without; what orchestrators ask tells nothing. */
+  #mustNotCome({ socket }: IncomingMessage, { kind }: Route): boolean {
+    if (this.#secure !== undefined || kind === 'live' || kind === 'ready') return false;
+    return !mayComeInClear(socket.remoteAddress, this.#setup.trusted);
   }
 
   #ready(): boolean {

@@ -2,11 +2,12 @@
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { createCodecServer } from '../../src/server/app.js';
+import { mayComeInClear, trustedAddresses } from '../../src/server/client-address.js';
 import { loadKeyPair } from '../../src/server/tls.js';
 import {
   ORDERS,
@@ -124,6 +125,48 @@ describe('behind a proxy', () => {
     expect(await from(['127.0.0.0/8', '10.0.0.0/8'], '198.51.100.9, 192.0.2.1, 10.1.2.3')).toBe('192.0.2.1');
     expect(await from(['127.0.0.1'], 'nonsense')).toBe('127.0.0.1');
     expect(await from(['127.0.0.1', '::1/128'], '2001:db8::1')).toBe('2001:db8::1');
+  });
+});
+
+describe('without TLS', () => {
+  const outer = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+
+  test.skipIf(outer === undefined)(
+    'a request that comes over no proxy of ours is closed unanswered',
+    async () => {
+      const host = outer ?? '';
+      const listen = { host, port: 0 };
+      running = await startServer({ options: { listen, trustedProxies: ['203.0.113.0/24'] } });
+      const { ask, log, audit } = running;
+      await expect(ask('/decode', { as: 'admin', namespace: ORDERS })).rejects.toMatchObject({
+        code: 'ECONNRESET',
+      });
+      await expect.poll(log).toContain('"code":"not_encrypted"');
+      expect(running.authenticator.asked).toBe(0);
+      expect(audit.events).toEqual([]);
+      expect((await ask('/health/ready', { method: 'GET' })).status).toBe(200);
+      await running.stop();
+      running = await startServer({ options: { listen, trustedProxies: [host] } });
+      expect((await running.ask('/decode', { as: 'admin', namespace: ORDERS })).status).toBe(200);
+    },
+  );
+
+  test.each([
+    ['127.0.0.1', true],
+    ['127.8.9.10', true],
+    ['::1', true],
+    ['::ffff:127.0.0.1', true],
+    ['10.1.2.3', true],
+    ['::ffff:10.1.2.3', true],
+    ['192.168.0.1', false],
+    ['::ffff:192.168.0.1', false],
+    ['::2', false],
+    ['', false],
+    [undefined, false],
+  ])('from %s, with 10.0.0.0/8 trusted: %s', (address, may) => {
+    expect(mayComeInClear(address, trustedAddresses(['10.0.0.0/8']))).toBe(may);
   });
 });
 
