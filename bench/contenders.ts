@@ -13,7 +13,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import proto from '@temporalio/proto';
 import type { Payload } from '@temporalio/common';
-import { EncryptionCodec, LocalWrappingKey } from '../src/index.js';
+import { EncryptionCodec, LocalWrappingKey } from './built.js';
 
 /** Seals a payload, and opens what it sealed; a live data key is at hand for both. */
 export interface Contender {

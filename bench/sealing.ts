@@ -1,79 +1,85 @@
 // Sealing and opening, ours and others' side by side: CPU time, calls to the key service, and how long the loop stands.
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import type { Payload } from '@temporalio/common';
-import { EncryptionCodec } from '../src/index.js';
-import { FakeWrappingKey } from '../src/testing.js';
-import { encryptionSdk, floor, keyhole, sample, type Contender } from './contenders.js';
+import { EncryptionCodec, FakeWrappingKey } from './built.js';
+import { keyhole } from './contenders.js';
+import type { Turn } from './contestant.js';
 import { printTable } from './table.js';
 
-const ROUNDS = 7;
+const CONTENDERS = ['keyhole', 'floor', 'sample', 'encryptionSdk'];
+const ROUNDS = 15;
+/** Rounds before those that count: until then functions are compiled. */
+const WARM_UP_ROUNDS = 3;
+/** How long one contender works in a round. */
+const TURN_MS = 100;
 const KIB = 1024;
-/** How often each size is sealed in one round. */
-const SIZES = new Map([
-  [200, 5_000],
-  [64 * KIB, 500],
-  [KIB * KIB, 50],
-]);
+const SIZES = [200, 64 * KIB, KIB * KIB];
+
+/** Each in a process of its own: none pays for another's garbage or for code that was compiled for both. */
+interface Contestant {
+  readonly name: string;
+  readonly child: ChildProcess;
+}
 
 function payloadOf(bytes: number): Payload {
   return { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.alloc(bytes, 'a') };
 }
 
-/** CPU time of this process for one of `count` calls of `work`, in microseconds. */
-async function cpuMicros(count: number, work: () => Promise<unknown>): Promise<number> {
-  const before = process.cpuUsage();
-  for (let i = 0; i < count; i++) await work();
-  const spent = process.cpuUsage(before);
-  return (spent.user + spent.system) / count;
-}
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
+async function contestants(): Promise<Contestant[]> {
+  const all = await Promise.all(
+    CONTENDERS.map(async (which): Promise<Contestant> => {
+      const script = fileURLToPath(new URL('contestant.ts', import.meta.url));
+      const child = fork(script, [which], { execArgv: ['--import', 'tsx'] });
+      const [name] = (await once(child, 'message')) as [string];
+      return { name, child };
+    }),
+  );
+  for (const { child } of all.filter(({ name }) => name === '')) child.disconnect();
+  return all.filter(({ name }) => name !== '');
+}
+
+async function micros({ child }: Contestant, turn: Turn): Promise<number> {
+  child.send(turn);
+  const [spent] = (await once(child, 'message')) as [number];
+  return spent;
+}
+
 export async function benchSealing(): Promise<void> {
-  const sdk = encryptionSdk();
-  const contenders = [keyhole(), floor(), await sample(), ...(sdk === undefined ? [] : [sdk])];
+  const all = await contestants();
   const rows: string[][] = [];
-  for (const [bytes, count] of SIZES) {
+  for (const bytes of SIZES) {
     for (const operation of ['seal', 'open'] as const)
-      rows.push([`${operation} ${bytes} B`, ...(await compared(contenders, operation, bytes, count))]);
+      rows.push([`${operation} ${bytes} B`, ...(await compared(all, { operation, bytes, ms: TURN_MS }))]);
   }
+  for (const { child } of all) child.disconnect();
   printTable(
-    `Sealing and opening, CPU µs a payload (median of ${ROUNDS} interleaved rounds), and as a multiple of ours`,
-    ['', ...contenders.map(({ name }) => name)],
+    `Sealing and opening, CPU µs a payload (median of ${ROUNDS} interleaved rounds), and how many times ours (median of the rounds)`,
+    ['', ...all.map(({ name }) => name)],
     rows,
   );
   await benchCalls();
   await benchStall();
 }
 
-async function compared(
-  contenders: readonly Contender[],
-  operation: 'seal' | 'open',
-  bytes: number,
-  count: number,
-): Promise<string[]> {
-  const payload = payloadOf(bytes);
-  const figures = contenders.map((): number[] => []);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, contender] of contenders.entries()) {
-      const sealed = await contender.seal(payload);
-      const work = () => (operation === 'seal' ? contender.seal(payload) : contender.open(sealed));
-      await cpuMicros(count / 10, work);
-      collectGarbage(); // or one contender pays for what the one before it left
-      figures[index]?.push(await cpuMicros(count, work));
-    }
+/** The machine may be busy with other things: what is compared was measured one after the other in the same round. */
+async function compared(all: readonly Contestant[], turn: Turn): Promise<string[]> {
+  const rounds: number[][] = [];
+  for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
+    const spent: number[] = [];
+    for (const contestant of all) spent.push(await micros(contestant, turn));
+    if (round >= WARM_UP_ROUNDS) rounds.push(spent);
   }
-  const [ours = NaN, ...others] = figures.map(median);
-  return [
-    ours.toFixed(1),
-    ...others.map((theirs) => `${theirs.toFixed(1)} (${(theirs / ours).toFixed(2)} x)`),
-  ];
+  return all.map((_, column) => {
+    const cost = median(rounds.map((spent) => spent[column] ?? NaN));
+    const times = median(rounds.map((spent) => (spent[column] ?? NaN) / (spent[0] ?? NaN)));
+    return column === 0 ? cost.toFixed(1) : `${cost.toFixed(1)} (${times.toFixed(2)} x)`;
+  });
 }
 
 async function benchCalls(): Promise<void> {

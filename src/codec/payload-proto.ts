@@ -28,8 +28,9 @@ export function writeParts(payload: Payload): readonly Uint8Array[] {
   const { data, externalPayloads } = payload;
   if (data === null || data === undefined || data.length <= COPIED_BYTES) return [writeWhole(payload)];
   const before = writeWhole({ metadata: payload.metadata ?? {} }, data.length);
-  const after = writeWhole({ externalPayloads: externalPayloads ?? [] });
-  return [before, data, after];
+  if (externalPayloads === null || externalPayloads === undefined || externalPayloads.length === 0)
+    return [before, data];
+  return [before, data, writeWhole({ externalPayloads })];
 }
 
 /** @param dataBytes - how long the data is that the caller puts behind what this writes; only its header is written. */
