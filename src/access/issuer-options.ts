@@ -30,10 +30,13 @@ export interface IssuerOptions {
 export interface TemporalCloudIssuerOptions {
   /** Id of our own account, or what tells it once it is known. Default is unknown: no enterprise connection may speak. */
   readonly account?: string | (() => string | undefined);
+  /** As of any issuer. Default is any: right where the account's own list of people decides membership. */
+  readonly emailDomains?: readonly string[];
   /** Which `sub` may speak. Default: social and password logins, and the enterprise connection of our own account. */
   readonly subjects?: readonly string[];
 }
 
+export const TEMPORAL_CLOUD_ISSUER = 'https://login.tmprl.cloud/';
 /** Logins that Temporal Cloud itself runs. */
 const OWN_LOGINS = ['google-oauth2|*', 'windowslive|*', 'auth0|*'];
 
@@ -42,12 +45,17 @@ const OWN_LOGINS = ['google-oauth2|*', 'windowslive|*', 'auth0|*'];
  * of its own, so neither signature nor e-mail says whose customer somebody is: `subjects` does. The form of `sub` for
  * enterprise connections (`samlp|ACCOUNT-saml|…`) is taken from the documentation, unproven.
  */
-export function temporalCloudIssuer({ account, subjects }: TemporalCloudIssuerOptions = {}): IssuerOptions {
+export function temporalCloudIssuer({
+  account,
+  emailDomains,
+  subjects,
+}: TemporalCloudIssuerOptions = {}): IssuerOptions {
   return {
-    issuer: 'https://login.tmprl.cloud/',
+    issuer: TEMPORAL_CLOUD_ISSUER,
     jwks: 'https://login.tmprl.cloud/.well-known/jwks.json',
     audience: ['https://saas-api.tmprl.cloud'],
     emailClaim: 'https://saas-api.tmprl.cloud/user/email',
+    ...(emailDomains === undefined ? {} : { emailDomains }),
     subjects: () => {
       if (subjects !== undefined) return subjects;
       const id = typeof account === 'function' ? account() : account;

@@ -1,5 +1,6 @@
 // `access`: who is believed, where roles come from, what they allow.
 import { X509Certificate } from 'node:crypto';
+import { TEMPORAL_CLOUD_ISSUER } from '../access/issuer-options.js';
 import type { Rule } from '../access/policy.js';
 import type { RoleClaimPaths } from '../access/role-claims.js';
 import { apiKeyFile, fixedApiKey, type ApiKey } from '../access/roles/api-key.js';
@@ -27,7 +28,7 @@ export async function readAccess(
 ): Promise<AccessConfig | undefined> {
   const section = readShape(ACCESS, value ?? {}, 'access', place.problems);
   const account = accountOf(section.account, place);
-  const issuers = await readIssuers(section.issuers ?? [], namesTokenClaims(section.roles), place);
+  const issuers = await readIssuers(section.issuers ?? [], sourceIn(section.roles), place);
   const signIn = await readSignIn(section.signIn, issuers, place);
   const roles = await readRoles(section.roles, place);
   const rules = readRules(section.rules ?? [], keys, place);
@@ -41,39 +42,66 @@ function accountOf(written: string | undefined, { env, problems }: Place): strin
   return given === undefined ? written : readValue(accountId, given.value, given.path, problems);
 }
 
-/** Whether roles come from tokens, which then need no e-mail but claims. */
-function namesTokenClaims(roles: unknown): boolean {
-  return typeof roles === 'object' && roles !== null && 'source' in roles && roles.source === 'token-claims';
+/** Where roles come from, as far as it is written: what an issuer's e-mail must be good for depends on it. */
+function sourceIn(roles: unknown): unknown {
+  return typeof roles === 'object' && roles !== null && 'source' in roles ? roles.source : undefined;
 }
 
-async function readIssuers(
-  list: readonly unknown[],
-  byClaims: boolean,
-  place: Place,
-): Promise<IssuerConfig[]> {
+async function readIssuers(list: readonly unknown[], source: unknown, place: Place): Promise<IssuerConfig[]> {
   const issuers: IssuerConfig[] = [];
-  const names = new Map<string, string>();
-  const domains = new Map<string, string>();
+  const seen = { names: new Map<string, string>(), domains: new Map<string, string>() };
   for (const [index, value] of list.entries()) {
     const path = `access.issuers[${index}]`;
-    if (typeof value === 'object' && value !== null && 'preset' in value) {
-      const { preset, subjects } = readShape(PRESET_ISSUER, value, path, place.problems);
-      once(names, preset, `${path}.preset`, place.problems);
-      if (preset !== undefined) issuers.push({ preset, ...(subjects === undefined ? {} : { subjects }) });
-      continue;
-    }
-    const written = readShape(ISSUER, value, path, place.problems);
-    once(names, written.issuer, `${path}.issuer`, place.problems);
-    for (const [at, domain] of (written.emailDomains ?? []).entries()) {
-      once(domains, domain.toLowerCase(), `${path}.emailDomains[${at}]`, place.problems);
-    }
-    const issuer = await issuerOf(written, byClaims, path, place);
+    const named = typeof value === 'object' && value !== null && 'preset' in value;
+    const issuer = named
+      ? presetOf(value, source, path, seen, place)
+      : await issuerOf(value, source, path, seen, place);
     if (issuer !== undefined) issuers.push(issuer);
   }
   return issuers;
 }
 
-/** An issuer has one entry, and a domain one issuer. */
+/** Where each name and domain stands so far: an issuer has one entry, and a domain one issuer. */
+interface Seen {
+  readonly names: Map<string, string>;
+  readonly domains: Map<string, string>;
+}
+
+/** Its people are those of all customers of Temporal Cloud: only the account's own list tells which are ours. */
+function presetOf(
+  value: unknown,
+  source: unknown,
+  path: string,
+  seen: Seen,
+  { problems }: Place,
+): IssuerConfig | undefined {
+  const { preset, emailDomains, subjects } = readShape(PRESET_ISSUER, value, path, problems);
+  once(seen.names, preset, `${path}.preset`, problems);
+  domainsOnce(seen, emailDomains, path, problems);
+  if (preset === undefined) return undefined;
+  if (source === 'static' && emailDomains === undefined && !problems.at(`${path}.emailDomains`)) {
+    problems.add(
+      `${path}.emailDomains`,
+      'is required for source: static: this issuer serves all customers of Temporal Cloud',
+    );
+  }
+  return {
+    preset,
+    ...(emailDomains === undefined ? {} : { emailDomains }),
+    ...(subjects === undefined ? {} : { subjects }),
+  };
+}
+
+function domainsOnce(
+  { domains }: Seen,
+  written: readonly string[] | undefined,
+  path: string,
+  problems: Problems,
+): void {
+  for (const [at, domain] of (written ?? []).entries())
+    once(domains, domain.toLowerCase(), `${path}.emailDomains[${at}]`, problems);
+}
+
 function once(seen: Map<string, string>, name: string | undefined, path: string, problems: Problems): void {
   const first = name === undefined ? undefined : seen.get(name);
   if (first !== undefined) problems.add(path, `is the same as ${first}`);
@@ -81,11 +109,21 @@ function once(seen: Map<string, string>, name: string | undefined, path: string,
 }
 
 async function issuerOf(
-  { issuer, audience, jwks, ca, claims, emailDomains, subjects, accept }: ReadShape<typeof ISSUER>,
-  byClaims: boolean,
+  value: unknown,
+  source: unknown,
   path: string,
+  seen: Seen,
   place: Place,
 ): Promise<IssuerConfig | undefined> {
+  const written = readShape(ISSUER, value, path, place.problems);
+  const { issuer, audience, jwks, ca, claims, emailDomains, subjects, accept } = written;
+  const byClaims = source === 'token-claims';
+  once(seen.names, issuer, `${path}.issuer`, place.problems);
+  domainsOnce(seen, emailDomains, path, place.problems);
+  if (issuer === TEMPORAL_CLOUD_ISSUER) {
+    const sentence = 'serves all customers of Temporal Cloud: write preset: temporal-cloud';
+    place.problems.add(`${path}.issuer`, sentence);
+  }
   if (!byClaims && emailDomains === undefined && !place.problems.at(`${path}.emailDomains`)) {
     place.problems.add(`${path}.emailDomains`, 'is required: roles are looked up by e-mail');
   }

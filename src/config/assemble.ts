@@ -1,6 +1,7 @@
 // From a configuration to the parts of a codec server; the only file that knows all of them.
 import type { Logger } from 'pino';
 import type { AuditLog } from '../access/audit-log.js';
+import { fetchJsonBy } from '../access/fetch-json.js';
 import { CredentialAuthenticator } from '../access/credentials.js';
 import { temporalCloudIssuer, type IssuerOptions } from '../access/issuer-options.js';
 import { Policy, type Authorizer } from '../access/policy.js';
@@ -17,6 +18,7 @@ import type { Observer } from '../observer.js';
 import type { CodecServerParts } from '../server/app.js';
 import type { Metrics } from '../server/metrics.js';
 import type { AccessConfig, Config, IssuerConfig } from './config.js';
+import { openEgress, type Egress } from './egress.js';
 import { openKeyring } from './open-wrapping-key.js';
 import { probeKeys } from './probe-keys.js';
 import { openSignIn, type OpenedSignIn } from './open-sign-in.js';
@@ -52,7 +54,12 @@ export async function assemble(
 ): Promise<{ readonly assembled: Assembled } | { readonly problems: readonly Problem[] }> {
   const { logger, metrics, audit } = lasting;
   const observer = observing(metrics, logger);
-  const { keyring, close } = await openKeyring(config.keys);
+  const egress = openEgress(config.proxies);
+  const { keyring, close: closeKeyring } = await openKeyring(config.keys, egress);
+  const close = (): void => {
+    closeKeyring();
+    egress.close();
+  };
   const problems = await probeKeys(config.keys, { keyring, observer, logger });
   if (problems.length > 0) {
     close();
@@ -60,9 +67,9 @@ export async function assemble(
   }
   const calls = new KeyCalls({ callsPerSecond: config.server.limits.keyCallsPerSecond, observer });
   const dataKeys = new DataKeys({ keyring, calls, observer });
-  const source = roleSourceOf(config.access, logger);
-  const verifier = verifierOf(config.access, source, logger, previous?.verifier);
-  const signIn = openSignIn(config, previous?.signIn);
+  const source = roleSourceOf(config.access, egress, logger);
+  const verifier = verifierOf(config.access, source, egress, logger, previous?.verifier);
+  const signIn = openSignIn(config, egress, previous?.signIn);
   const parts: CodecServerParts = {
     authenticator: new CredentialAuthenticator({
       credentials: config.access.credentials,
@@ -111,8 +118,11 @@ function observing(metrics: Metrics, logger: Logger): Observer {
 }
 
 /** What decides of programs and people alike, without a key or a port. `close` it in the end. */
-export function openAuthorization(access: AccessConfig, logger: Logger): Authorization {
-  const source = roleSourceOf(access, logger);
+export function openAuthorization(
+  { access, proxies }: Pick<Config, 'access' | 'proxies'>,
+  logger: Logger,
+): Authorization {
+  const source = roleSourceOf(access, openEgress(proxies), logger);
   return {
     authorizer: authorizerOf(access, source),
     people: (namespace, signal) => source.people(namespace, signal),
@@ -134,17 +144,29 @@ function authorizerOf({ rules, credentials }: AccessConfig, others: RoleSource):
   return new Policy({ rules, source: new CredentialRoles({ grants, others }) });
 }
 
-function roleSourceOf({ roles, rules, account }: AccessConfig, logger: Logger): RoleSource {
+function roleSourceOf(
+  { roles, rules, account }: AccessConfig,
+  egress: Egress,
+  logger: Logger,
+): RoleSource {
   if (roles.source === 'static') return new StaticRoles(roles);
   if (roles.source === 'token-claims') return new TokenClaimsRoles(roles);
   const wanted = new Set(rules.flatMap((rule) => rule.roles));
-  return new TemporalCloudRoles({ ...roles, wanted, logger, ...(account === undefined ? {} : { account }) });
+  const channel = egress.channelTo(roles.address);
+  return new TemporalCloudRoles({
+    ...roles,
+    channel,
+    wanted,
+    logger,
+    ...(account === undefined ? {} : { account }),
+  });
 }
 
 /** Believes whom the configuration names; the account whose enterprise connection may speak is told by the source. */
 function verifierOf(
   { issuers, account }: AccessConfig,
   source: RoleSource,
+  egress: Egress,
   logger: Logger,
   previous: TokenVerifier | undefined,
 ): TokenVerifier {
@@ -152,14 +174,14 @@ function verifierOf(
     source instanceof TemporalCloudRoles ? source.account() : account;
   return new TokenVerifier({
     issuers: issuers.map((issuer) => issuerOptions(issuer, accountOf)),
+    fetchJson: fetchJsonBy(egress.agents),
     logger,
     previous,
   });
 }
 
 function issuerOptions(issuer: IssuerConfig, account: () => string | undefined): IssuerOptions {
+  if ('preset' in issuer) return temporalCloudIssuer({ ...issuer, account });
   const { subjects } = issuer;
-  if ('preset' in issuer)
-    return temporalCloudIssuer({ account, ...(subjects === undefined ? {} : { subjects }) });
   return { ...issuer, subjects: () => subjects ?? ['*'] };
 }

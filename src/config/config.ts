@@ -8,6 +8,7 @@ import type { Compress, WriteFormat } from '../keys/keyring.js';
 import type { LocalKey } from '../keys/providers/local.js';
 import type { ServerOptions } from '../server/app.js';
 import type { Address } from './address.js';
+import type { Proxies } from './egress.js';
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 
@@ -20,6 +21,8 @@ export interface Config {
   /** SHA-256 of the file, in hex; `undefined` where there is none. */
   readonly digest: string | undefined;
   readonly metrics: Address;
+  /** Which outgoing connections go through. */
+  readonly proxies: Proxies;
   /** What is no mistake, but should be known: one sentence each. */
   readonly warnings: readonly string[];
 }
@@ -85,7 +88,11 @@ export interface SignInConfig {
 }
 
 export type IssuerConfig =
-  | { readonly preset: 'temporal-cloud'; readonly subjects?: readonly string[] }
+  | {
+      readonly preset: 'temporal-cloud';
+      readonly emailDomains?: readonly string[];
+      readonly subjects?: readonly string[];
+    }
   | (Omit<IssuerOptions, 'subjects'> & { readonly subjects?: readonly string[] });
 
 export type RolesConfig =

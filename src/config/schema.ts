@@ -153,6 +153,7 @@ export const CREDENTIAL = {
 /** One entry of `access.issuers` that names a preset. */
 export const PRESET_ISSUER = {
   preset: oneOf('temporal-cloud'),
+  emailDomains: emailDomains().optional(),
   subjects: some(subjectPattern()).optional(),
 } as const satisfies Shape;
 
@@ -172,9 +173,7 @@ export const ISSUER = {
     permissions: claim().default('permissions'),
     groups: claim().optional(),
   }).prefault({}),
-  emailDomains: some(
-    text.regex(/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/i, { error: 'must be a domain, without * and @' }),
-  ).optional(),
+  emailDomains: emailDomains().optional(),
   subjects: some(subjectPattern()).optional(),
   accept: some(oneOf('bearer', 'session')).optional(),
 } as const satisfies Shape;
@@ -263,6 +262,12 @@ function audience(): z.ZodString {
 /** A claim's name, or the names that lead to it. */
 function claim(): z.ZodUnion<[z.ZodString, z.ZodArray<z.ZodString>]> {
   return z.union([text, some(text)], { error: 'must be a claim, or a list of names that leads to it' });
+}
+
+function emailDomains(): z.ZodArray<z.ZodString> {
+  return some(
+    text.regex(/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/i, { error: 'must be a domain, without * and @' }),
+  );
 }
 
 function subjectPattern(): z.ZodString {

@@ -419,6 +419,13 @@ describe('the preset for Temporal Cloud', () => {
     expect(await messageOf(strange, cloud())).toMatch(/^subjects that begin with "[\w?]{1,40}\|" are not/);
   });
 
+  test('vouches for e-mails of the domains that are named, if any are', async () => {
+    const asked = cloud({ emailDomains: ['other.example'] });
+    const email = 'alice@other.example';
+    expect(await ask(await sign(key, cloudClaims()), asked)).toMatchObject({ email: undefined });
+    expect(await ask(await sign(key, cloudClaims({ [CLOUD_EMAIL]: email })), asked)).toMatchObject({ email });
+  });
+
   test('takes a list of subjects instead', async () => {
     const asked = cloud({ account: 'a1b2c', subjects: ['samlp|special|*'] });
     expect(await ask(await sign(key, cloudClaims({ sub: 'samlp|special|x' })), asked)).toMatchObject({});

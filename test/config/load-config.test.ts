@@ -96,6 +96,12 @@ describe('a configuration without a mistake', () => {
     await place.remove();
   });
 
+  test('believes Temporal Cloud’s login beside a list of people, of the domains that it names', async () => {
+    const issuers = [{ preset: 'temporal-cloud', emailDomains: ['example.com'] }];
+    await folder.configure({ ...GOOD, access: { ...GOOD.access, issuers } });
+    expect((await folder.config()).access.issuers).toEqual(issuers);
+  });
+
   test('takes the environment before the file, with paths from the working directory', async () => {
     const sub = join(folder.path, 'elsewhere');
     await folder.write(
@@ -479,6 +485,29 @@ const SHORT: readonly Short[] = [
     access({ issuers: [{ preset: 'okta' }] }),
     {},
     'access.issuers[0].preset: must be temporal-cloud',
+  ],
+  [
+    'Temporal Cloud’s issuer without the preset, which tells its customers apart',
+    issuer({ issuer: 'https://login.tmprl.cloud/' }),
+    {},
+    'access.issuers[0].issuer: serves all customers of Temporal Cloud: write preset: temporal-cloud',
+  ],
+  [
+    'an e-mail of Temporal Cloud’s login alone, with a list of people',
+    access({ issuers: [{ preset: 'temporal-cloud' }] }),
+    {},
+    'access.issuers[0].emailDomains: is required for source: static: this issuer serves all customers of Temporal Cloud',
+  ],
+  [
+    'a domain of Temporal Cloud’s login and of another',
+    access({
+      issuers: [
+        { preset: 'temporal-cloud', emailDomains: ['example.com'] },
+        { ...GOOD.access.issuers[0], emailDomains: ['EXAMPLE.com'] },
+      ],
+    }),
+    {},
+    'access.issuers[1].emailDomains[0]: is the same as access.issuers[0].emailDomains[0]',
   ],
   [
     'an algorithm',
