@@ -7,7 +7,7 @@ import type { IssuerOptions } from './issuer-options.js';
 import type { Identity, Principal } from './principal.js';
 import type { RoleClaims } from './role-claims.js';
 import { derivedKey, SealedClaims } from './sealed-claims.js';
-import { clearCookie, cookieNamed, SESSION_COOKIE, setCookie, type SameSite } from './session-cookie.js';
+import { OwnCookie, SESSION_COOKIE, type SameSite } from './session-cookie.js';
 import { maySpeak, mayVouch, TOLERANCE_S } from './token-principal.js';
 
 export interface SessionsOptions {
@@ -15,8 +15,8 @@ export interface SessionsOptions {
   readonly issuer: IssuerOptions;
   /** At least 32 bytes, the same for every instance. */
   readonly secret: string;
-  /** Origin of this server: another server's session is none here. */
-  readonly origin: string;
+  /** Where browsers reach this server: another server's session is none here. */
+  readonly publicUrl: string;
   readonly sameSite: SameSite;
   /** Groups that may grant something: a session remembers no others. Default is all of them. */
   readonly groups?: readonly string[];
@@ -60,15 +60,17 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #clock: Clock;
   readonly #sealed: SealedClaims;
+  readonly #cookie: OwnCookie;
   readonly #formKey: Uint8Array;
   /** When each would have ended anyway, in milliseconds since the epoch. */
   readonly #ended = new Map<string, number>();
 
   constructor(options: SessionsOptions) {
-    const { issuer, secret, origin, clock = systemClock } = options;
+    const { issuer, secret, publicUrl, sameSite, clock = systemClock } = options;
     this.#options = options;
     this.#clock = clock;
-    const names = { secret, issuer: issuer.issuer, audience: origin, clock };
+    const names = { secret, issuer: issuer.issuer, audience: new URL(publicUrl).origin, clock };
+    this.#cookie = new OwnCookie(SESSION_COOKIE, publicUrl, sameSite);
     this.#sealed = new SealedClaims({ ...names, purpose: 'session' });
     this.#formKey = derivedKey(secret, 'form');
   }
@@ -101,7 +103,7 @@ export class Sessions {
    * @throws KeyholeError `token_invalid`, `token_expired`, `subject_refused`
    */
   async of(cookies: string | undefined): Promise<Session | undefined> {
-    const value = cookieNamed(cookies, SESSION_COOKIE);
+    const value = this.#cookie.in(cookies);
     if (value === undefined) return undefined;
     const claims = await this.#sealed.open(value);
     const { jti: id, sub: subject, exp, iat, email, signedInAtS } = claims;
@@ -140,14 +142,14 @@ export class Sessions {
   /** Ends a session. Answers the `Set-Cookie` that takes it from the browser. */
   end(session: Session | undefined): string {
     if (session !== undefined) this.#forget(session.id);
-    return clearCookie(SESSION_COOKIE, this.#options.sameSite);
+    return this.#cookie.clear();
   }
 
   async #cookieOf(claims: JWTPayload, signedInAtS: number): Promise<string> {
     const nowS = Math.floor(this.#nowS());
     const expiresAtS = Math.min(nowS + IDLE_S, lastSecondOf(claims, signedInAtS));
     const sealed = await this.#sealed.seal(claims, expiresAtS);
-    return setCookie(SESSION_COOKIE, sealed, expiresAtS - nowS, this.#options.sameSite);
+    return this.#cookie.set(sealed, expiresAtS - nowS);
   }
 
   #rolesKept({ permissions, groups }: RoleClaims): SealedRoles {

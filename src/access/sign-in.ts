@@ -6,14 +6,7 @@ import { IdentityClient } from './identity-client.js';
 import type { IssuerOptions } from './issuer-options.js';
 import type { Identity } from './principal.js';
 import { SealedClaims } from './sealed-claims.js';
-import {
-  clearCookie,
-  cookieNamed,
-  isSameSite,
-  setCookie,
-  SIGN_IN_COOKIE,
-  type SameSite,
-} from './session-cookie.js';
+import { isSameSite, OwnCookie, SIGN_IN_COOKIE, type SameSite } from './session-cookie.js';
 import { Sessions } from './session.js';
 import { identityOf } from './token-principal.js';
 
@@ -24,7 +17,10 @@ export interface SignInOptions {
   readonly clientSecret: string;
   /** At least 32 bytes, the same for every instance. */
   readonly sessionSecret: string;
-  /** Where browsers reach this server, https; the only source of the address that the issuer sends them back to. */
+  /**
+   * Where browsers reach this server: https, or http on this machine. The only source of the address that the issuer
+   * sends them back to.
+   */
   readonly publicUrl: string;
   /** Origins whose pages may send the cookie along. */
   readonly origins: readonly string[];
@@ -50,21 +46,22 @@ export class SignIn {
   readonly #clock: Clock;
   readonly #flow: CodeFlow;
   readonly #pending: SealedClaims;
+  readonly #cookie: OwnCookie;
   #waiting = 0;
 
   constructor(options: SignInOptions) {
-    const { issuer, sessionSecret: secret, groups, clock = systemClock } = options;
-    const { origin } = new URL(options.publicUrl);
+    const { issuer, sessionSecret: secret, publicUrl, groups, clock = systemClock } = options;
     this.#options = options;
     this.issuer = issuer.issuer;
     this.#clock = clock;
     const sameSite = sameSiteFor(options);
-    this.sessions = new Sessions({ issuer, secret, origin, sameSite, clock, ...(groups && { groups }) });
+    this.sessions = new Sessions({ issuer, secret, publicUrl, sameSite, clock, ...(groups && { groups }) });
+    this.#cookie = new OwnCookie(SIGN_IN_COOKIE, publicUrl, 'Lax');
     this.#pending = new SealedClaims({
       secret,
       purpose: 'sign-in',
       issuer: issuer.issuer,
-      audience: origin,
+      audience: new URL(publicUrl).origin,
       clock,
     });
     const client = new IdentityClient(options);
@@ -88,7 +85,7 @@ export class SignIn {
   async begin(): Promise<{ readonly location: string; readonly cookie: string }> {
     const { url, checks } = await this.#bounded(() => this.#flow.begin());
     const sealed = await this.#pending.seal({ ...checks }, this.#clock.wall() / 1000 + PENDING_S);
-    return { location: url.href, cookie: setCookie(SIGN_IN_COOKIE, sealed, PENDING_S, 'Lax') };
+    return { location: url.href, cookie: this.#cookie.set(sealed, PENDING_S) };
   }
 
   /**
@@ -99,7 +96,7 @@ export class SignIn {
    * `jwks_unavailable`, `overloaded`
    */
   async finish(search: string, cookies: string | undefined): Promise<string> {
-    const sealed = cookieNamed(cookies, SIGN_IN_COOKIE);
+    const sealed = this.#cookie.in(cookies);
     if (sealed === undefined)
       throw new KeyholeError('token_missing', 'this browser did not begin the sign-in that ends here');
     const checks = checksOf(await this.#pending.open(sealed));
@@ -108,7 +105,7 @@ export class SignIn {
 
   /** The `Set-Cookie` that ends a sign-in, well or not: nothing of it can be used twice. */
   forgetPending(): string {
-    return clearCookie(SIGN_IN_COOKIE, 'Lax');
+    return this.#cookie.clear();
   }
 
   async #identify(search: string, checks: SignInChecks): Promise<Identity> {

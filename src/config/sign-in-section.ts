@@ -1,6 +1,7 @@
 // `access.signIn`: where people sign in for a session, and the secrets that takes.
 import { sameSiteFor } from '../access/sign-in.js';
 import type { ServerOptions } from '../server/app.js';
+import { isLoopback } from './address.js';
 import type { IssuerConfig, SignInConfig } from './config.js';
 import { fileIn, type Place } from './place.js';
 import { readShape } from './read-shape.js';
@@ -40,15 +41,16 @@ export async function readSignIn(
 
 /** What sign-in asks of the listener, and what should be known of its cookie. */
 export function checkSignIn({ publicUrl, cors }: ServerOptions, { problems, warnings }: Place): void {
-  if (!publicUrl.startsWith('https:'))
-    problems.add(
-      'publicUrl',
-      'must be an https address for access.signIn: browsers keep its cookie from http',
-    );
+  const { protocol, hostname } = new URL(publicUrl);
+  const isLocal = protocol === 'http:' && isLoopback({ host: hostname.replace(/[[\]]/g, ''), port: 0 });
+  if (isLocal)
+    warnings.push('publicUrl is http: the session cookie is not Secure, for pages of this machine alone');
+  else if (protocol !== 'https:')
+    problems.add('publicUrl', 'must be an https address for access.signIn, or one of this machine');
   if (!cors.credentials)
     warnings.push('cors.credentials is false: no page sends the session of access.signIn');
   const { origins } = cors;
-  if (sameSiteFor({ publicUrl, origins }) === 'None')
+  if (!isLocal && sameSiteFor({ publicUrl, origins }) === 'None')
     warnings.push(
       'the session cookie is SameSite=None: of cors.origins, one is of another site than publicUrl',
     );

@@ -19,7 +19,7 @@ function sessionsWith(
   more: Partial<{
     issuer: Partial<IssuerOptions>;
     secret: string;
-    origin: string;
+    publicUrl: string;
     groups: readonly string[];
   }> = {},
 ) {
@@ -29,8 +29,8 @@ function sessionsWith(
     emailDomains: ['example.com'],
     ...more.issuer,
   };
-  const { secret = SECRET, origin = ORIGIN, groups } = more;
-  return new Sessions({ issuer, secret, origin, sameSite: 'Lax', clock, ...(groups && { groups }) });
+  const { secret = SECRET, publicUrl = ORIGIN, groups } = more;
+  return new Sessions({ issuer, secret, publicUrl, sameSite: 'Lax', clock, ...(groups && { groups }) });
 }
 
 /** What a browser sends back for a `Set-Cookie`. */
@@ -54,9 +54,19 @@ describe('a session', () => {
   test('is in a cookie for this host alone, secure, unseen by scripts, never partitioned', async () => {
     const line = await sessions.open(ALICE);
     expect(line).toMatch(
-      /^__Host-keyhole-session=[\w.-]+; Path=\/; Max-Age=900; Secure; HttpOnly; SameSite=Lax$/,
+      /^__Host-keyhole-session=[\w.-]+; Max-Age=900; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
     );
     expect(line.length).toBeLessThan(1_000);
+  });
+
+  test('over http, on this machine, keeps to the path of this server: other servers of the machine share its host', async () => {
+    const local = sessionsWith({ publicUrl: 'http://localhost:8080/_codec' });
+    const line = await local.open(ALICE);
+    expect(line).toMatch(/^keyhole-session=[\w.-]+; Max-Age=900; Path=\/_codec; HttpOnly; SameSite=Lax$/);
+    expect(await local.of(sent(line))).toBeDefined();
+    expect(await local.of(`__Host-${sent(line)}`)).toBeUndefined();
+    expect(await sessions.of(sent(line))).toBeUndefined();
+    expect(local.end(undefined)).toMatch(/^keyhole-session=; Max-Age=0; Path=\/_codec; /);
   });
 
   test('says nothing of whose it is to those who see the cookie', async () => {
@@ -111,7 +121,7 @@ describe('a session', () => {
     clock.pass(6 * MINUTE);
     const session = await sessions.of(cookie);
     const renewed = sent(session?.renewal ?? '');
-    expect(sessions.end(session)).toMatch(/^__Host-keyhole-session=; Path=\/; Max-Age=0; Secure; /);
+    expect(sessions.end(session)).toMatch(/^__Host-keyhole-session=; Max-Age=0; Path=\/; Secure; /);
     for (const copy of [cookie, renewed])
       await expect(sessions.of(copy)).rejects.toMatchObject({ code: 'token_expired' });
   });
@@ -130,7 +140,7 @@ describe('a session', () => {
     expect(await sessionsWith().of(cookie)).toBeDefined();
     const others = [
       sessionsWith({ secret: plantSecret('another-session-secret-of-32-bytes-or-more') }),
-      sessionsWith({ origin: 'https://other.example.com' }),
+      sessionsWith({ publicUrl: 'https://other.example.com' }),
       sessionsWith({ issuer: { issuer: 'https://other-idp.example/' } }),
     ];
     for (const other of others)

@@ -114,7 +114,7 @@ describe('a sign-in', () => {
   test('ties the browser to it by a cookie that shows nothing of it', async () => {
     const { location, cookie } = await signIn.begin();
     expect(cookie).toMatch(
-      /^__Host-keyhole-sign-in=[\w.-]+; Path=\/; Max-Age=600; Secure; HttpOnly; SameSite=Lax$/,
+      /^__Host-keyhole-sign-in=[\w.-]+; Max-Age=600; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
     );
     expect(cookie).not.toContain(new URL(location).searchParams.get('state'));
   });

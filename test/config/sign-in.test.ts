@@ -110,11 +110,17 @@ test('accept takes bearer and session, and nothing else', async () => {
   ]);
 });
 
-test('without an https publicUrl there is no sign-in: browsers keep its cookie from http', async () => {
-  const http = { publicUrl: 'http://localhost:8081', cors: UI.cors };
+test('sign-in is over https; over http for this machine alone, which is said', async () => {
+  const http = { publicUrl: 'http://codec.example.com', cors: UI.cors };
   expect(await problemsOf(SIGN_IN, undefined, http)).toEqual([
-    'publicUrl: must be an https address for access.signIn: browsers keep its cookie from http',
+    'publicUrl: must be an https address for access.signIn, or one of this machine',
   ]);
+  for (const publicUrl of ['http://localhost:8080/_codec', 'http://127.0.0.1', 'http://[::1]:8080']) {
+    await folder.configure(written(SIGN_IN, undefined, { ...http, publicUrl }));
+    expect((await folder.config()).warnings.filter((warning) => warning.includes('cookie'))).toEqual([
+      'publicUrl is http: the session cookie is not Secure, for pages of this machine alone',
+    ]);
+  }
 });
 
 test('that the cookie leaves its site is said at the start', async () => {
