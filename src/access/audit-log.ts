@@ -1,5 +1,8 @@
 // The record: who asked for what, why it was allowed or refused, durable before the answer.
+import type { StrangerRefusal } from './audit-strangers.js';
 import type { Action } from './policy.js';
+
+export type { StrangerRefusal } from './audit-strangers.js';
 
 export interface AuditEvent {
   readonly requestId: string;
@@ -45,6 +48,8 @@ export interface AuditLog {
    * @throws KeyholeError `audit_unavailable` if it cannot be made durable within 1 s.
    */
   append(event: AuditEvent): Promise<void>;
+  /** Counts the refusal of somebody who is not known; told within a minute, and at the end. Never throws. */
+  refused(refusal: StrangerRefusal): void;
   /** Reopens the file (SIGHUP). */
   reopen(): Promise<void>;
   close(): Promise<void>;

@@ -4,7 +4,9 @@ import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
 import type { AuditEvent, AuditLog } from './audit-log.js';
 import { AuditFile, openForAppending, type AuditFilePlace, type OpenAuditFile } from './audit-file.js';
 import { requestRecord, type AuditRecord, type ChainStart, type Link } from './audit-record.js';
+import { StrangerRefusals, type StrangerRefusal } from './audit-strangers.js';
 import { systemClock, type Clock } from './clock.js';
+import { DiskReserve, type DiskReserveOptions } from './disk-reserve.js';
 import { GroupCommit, Refusals } from './group-commit.js';
 import { untilAborted } from './until-aborted.js';
 
@@ -15,8 +17,12 @@ export interface AuditFileOptions extends CheckpointOptions {
   readonly deadlineMs?: number;
   /** Default is the system's. */
   readonly clock?: Clock;
+  /** How often refusals of strangers are told. Default is 60 s. */
+  readonly strangersMs?: number;
   /** Default is the file system's. */
   readonly open?: OpenAuditFile;
+  /** Default is the file system's. */
+  readonly spaceOf?: DiskReserveOptions['spaceOf'];
 }
 
 /**
@@ -48,20 +54,38 @@ class FileAuditLog implements AuditLog {
   readonly #settings: Settings;
   readonly #refusals = new Refusals();
   readonly #checkpoints: Checkpoints;
+  readonly #reserve: DiskReserve;
+  readonly #strangers: StrangerRefusals;
   #current: Current | undefined;
   /** The last line that is durable. */
   #last: Link | undefined;
 
-  constructor(settings: Settings, file: AuditFile, options: CheckpointOptions) {
+  constructor(settings: Settings, file: AuditFile, options: AuditFileOptions) {
+    const { clock, place } = settings;
+    const { strangersMs, spaceOf } = options;
     this.#settings = settings;
+    this.#reserve = new DiskReserve(place.path, { clock, ...(spaceOf && { spaceOf }) });
+    this.#strangers = new StrangerRefusals({
+      clock,
+      write: (record) => this.#open().append(record, 0),
+      hasRoom: () => this.#reserve.hasRoom(),
+      ...(strangersMs !== undefined && { everyMs: strangersMs }),
+    });
     this.#last = file.last;
     this.#current = this.#writingTo(Promise.resolve(file));
     this.#checkpoints = new Checkpoints(() => this.#last, options);
   }
 
+  /** Where little room is left, only what was allowed gets a record: nobody who is refused can fill the disk. */
   async append(event: AuditEvent): Promise<void> {
-    if (this.#current === undefined) throw new KeyholeError('audit_unavailable', 'the audit file is closed');
-    await this.#current.commits.append(requestRecord(event, this.#settings.clock.wall()));
+    const hasRoom = event.why !== undefined || (await this.#reserve.hasRoom());
+    const commits = this.#open();
+    if (!hasRoom) throw commits.refusal();
+    await commits.append(requestRecord(event, this.#settings.clock.wall()));
+  }
+
+  refused(refusal: StrangerRefusal): void {
+    this.#strangers.add(refusal);
   }
 
   /**
@@ -85,10 +109,18 @@ class FileAuditLog implements AuditLog {
   }
 
   async close(): Promise<void> {
+    if (this.#current === undefined) return;
+    await this.#strangers.end();
     const last = this.#current;
     this.#current = undefined;
     await this.#finish(last);
     this.#checkpoints.end();
+  }
+
+  /** @throws KeyholeError `audit_unavailable`: it is closed. */
+  #open(): GroupCommit {
+    if (this.#current !== undefined) return this.#current.commits;
+    throw new KeyholeError('audit_unavailable', 'the audit file is closed');
   }
 
   #writingTo(file: Promise<AuditFile>): Current {

@@ -57,12 +57,13 @@ export class GroupCommit {
   /**
    * Resolves once the record is durable.
    *
+   * @param requests - how many requests are refused with it, where it cannot be.
    * @throws KeyholeError `audit_unavailable` if it is not within the deadline, or too many wait already. The record may
    * still be written later.
    */
-  async append(record: AuditRecord): Promise<void> {
-    if (this.#stuck || this.#pending.size >= MAX_WAITING) throw this.#refusal();
-    const durable = this.#enqueue(record);
+  async append(record: AuditRecord, requests = 1): Promise<void> {
+    if (this.#stuck || this.#pending.size >= MAX_WAITING) throw this.refusal(requests);
+    const durable = this.#enqueue(record, requests);
     this.#pending.add(durable);
     if (!this.#committing) this.#running = this.#run();
     try {
@@ -87,7 +88,15 @@ export class GroupCommit {
     await Promise.allSettled(this.#pending);
   }
 
-  #enqueue(record: AuditRecord): Promise<void> {
+  /** What is thrown for want of a record; it counts for the next gap. */
+  refusal(requests = 1, cause?: unknown): KeyholeError {
+    const { refusals, clock } = this.#options;
+    if (requests > 0) refusals.add({ refused: requests, sinceMs: clock.wall() });
+    const message = 'the record of the request could not be made durable';
+    return new KeyholeError('audit_unavailable', message, { cause, retryAfterMs: 1_000 });
+  }
+
+  #enqueue(record: AuditRecord, requests: number): Promise<void> {
     return new Promise((resolve, reject) => {
       let open = true;
       const refuse = (cause?: unknown): void => {
@@ -95,7 +104,7 @@ export class GroupCommit {
         open = false;
         clearTimeout(timer);
         this.#waiting.delete(waiting);
-        reject(this.#refusal(cause));
+        reject(this.refusal(requests, cause));
       };
       const timer = setTimeout(() => {
         this.#stuck = this.#committing;
@@ -138,12 +147,5 @@ export class GroupCommit {
       return;
     }
     for (const { resolve } of batch) resolve();
-  }
-
-  #refusal(cause?: unknown): KeyholeError {
-    const { refusals, clock } = this.#options;
-    refusals.add({ refused: 1, sinceMs: clock.wall() });
-    const message = 'the record of the request could not be made durable';
-    return new KeyholeError('audit_unavailable', message, { cause, retryAfterMs: 1_000 });
   }
 }

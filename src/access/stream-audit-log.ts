@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 import { AuditChain } from './audit-chain.js';
 import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
 import type { AuditEvent, AuditLog } from './audit-log.js';
+import { StrangerRefusals, type StrangerRefusal } from './audit-strangers.js';
 import {
   requestRecord,
   startRecord,
@@ -21,6 +22,8 @@ export interface StreamAuditOptions extends CheckpointOptions {
   readonly deadlineMs?: number;
   /** Default is the system's. */
   readonly clock?: Clock;
+  /** How often refusals of strangers are told. Default is 60 s. */
+  readonly strangersMs?: number;
 }
 
 /** The stream stays its owner's, who closes it. A chain begins with the first record, and after each failure. */
@@ -30,12 +33,13 @@ export class StreamAuditLog implements AuditLog {
   readonly #clock: Clock;
   readonly #commits: GroupCommit;
   readonly #checkpoints: Checkpoints;
+  readonly #strangers: StrangerRefusals;
   #chain: AuditChain | undefined;
   #cause: ChainCause = 'start';
   #last: Link | undefined;
 
   constructor(stream: Writable, options: StreamAuditOptions) {
-    const { writer, deadlineMs = 1_000, clock = systemClock } = options;
+    const { writer, deadlineMs = 1_000, clock = systemClock, strangersMs } = options;
     this.#stream = stream;
     this.#writer = writer;
     this.#clock = clock;
@@ -44,11 +48,20 @@ export class StreamAuditLog implements AuditLog {
     const commit = (records: readonly AuditRecord[]): Promise<void> => this.#commit(records);
     this.#commits = new GroupCommit({ commit, refusals: new Refusals(), deadlineMs, clock });
     this.#checkpoints = new Checkpoints(() => this.#last, options);
+    this.#strangers = new StrangerRefusals({
+      clock,
+      write: (record) => this.#commits.append(record, 0),
+      ...(strangersMs !== undefined && { everyMs: strangersMs }),
+    });
   }
 
   /** Resolves once the operating system has taken the record over. */
   async append(event: AuditEvent): Promise<void> {
     await this.#commits.append(requestRecord(event, this.#clock.wall()));
+  }
+
+  refused(refusal: StrangerRefusal): void {
+    this.#strangers.add(refusal);
   }
 
   /** There is nothing to open. */
@@ -57,6 +70,7 @@ export class StreamAuditLog implements AuditLog {
   }
 
   async close(): Promise<void> {
+    await this.#strangers.end();
     await this.#commits.settled();
     this.#checkpoints.end();
   }

@@ -1,6 +1,7 @@
 // The address a request or connection came from: proxies count only where the configuration trusts them.
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import { networkOf } from '../access/network.js';
 
 const LOOPBACK = trustedAddresses(['127.0.0.0/8', '::1']);
 
@@ -45,16 +46,7 @@ export function mayComeInClear(remoteAddress: string | undefined, trusted: Block
 export function strangerFrom(remoteAddress: string | undefined, trusted: BlockList): string | undefined {
   const address = plain(remoteAddress ?? '');
   if (isTrusted(address, trusted)) return undefined;
-  return isIP(address) === 6 ? firstGroups(address) : address;
-}
-
-/** The first four of the eight groups (RFC 4291 §2.2). */
-function firstGroups(address: string): string {
-  const [before = '', after] = address.split('::');
-  const groups = before.split(':');
-  const last = after === undefined || after === '' ? [] : after.split(':');
-  while (after !== undefined && groups.length + last.length < 8) groups.push('0');
-  return [...groups, ...last].slice(0, 4).join(':');
+  return isIP(address) === 6 ? networkOf(address) : address;
 }
 
 function isTrusted(address: string, trusted: BlockList): boolean {

@@ -11,6 +11,8 @@ export interface Told {
   readonly status: number;
   /** `ok`, or the error code. */
   readonly code: string;
+  /** What a refusal said. */
+  readonly message: string | undefined;
   readonly durationMs: number;
   /** The caller went away before the answer was complete. */
   readonly aborted: boolean;
@@ -43,6 +45,7 @@ export class Exchange {
   readonly #ended: (told: Told) => void;
   #isOver = false;
   #code = 'ok';
+  #message: string | undefined;
   #answerTimer: NodeJS.Timeout | undefined;
 
   /** @param ended - told once, when the answer has left or the connection is gone. */
@@ -78,6 +81,7 @@ export class Exchange {
       requestId: this.requestId,
       status: response.headersSent ? response.statusCode : 0,
       code: this.#code,
+      message: this.#message,
       durationMs: this.#clock.monotonic() - this.#startedMs,
       aborted: !response.writableFinished,
     });
@@ -115,6 +119,7 @@ export class Exchange {
   }
 
   refuse({ status, code, message, retryAfterSeconds }: ErrorResponse): void {
+    this.#message = message;
     if (retryAfterSeconds !== undefined) this.headers.push(['Retry-After', String(retryAfterSeconds)]);
     if (status === 401) this.headers.push(['WWW-Authenticate', challenge(code)]);
     const body = { error: { code, message, requestId: this.requestId } };

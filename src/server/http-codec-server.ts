@@ -12,7 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Admission } from './admission.js';
 import type { CodecServer } from './app.js';
 import { CallerBudgets } from './caller-budgets.js';
-import { mayComeInClear, strangerFrom, trustedAddresses } from './client-address.js';
+import { clientAddress, mayComeInClear, strangerFrom, trustedAddresses } from './client-address.js';
 import { Connections, nameOf } from './connections.js';
 import { Cors } from './cors.js';
 import { loggedError } from './error-log.js';
@@ -26,7 +26,7 @@ import {
 } from './limits.js';
 import { endMalformed } from './malformed.js';
 import { systemClock, type CodecServerParts, type ServerClock } from './parts.js';
-import { readHeaders } from './request-headers.js';
+import { readHeaders, type RequestHeaders } from './request-headers.js';
 import { answerRequest } from './request.js';
 import { routeName, routeOf, type Route } from './route.js';
 import { KeyPairRefused, loadKeyPair, watchKeyPair } from './tls.js';
@@ -139,18 +139,21 @@ export class HttpCodecServer implements CodecServer {
     const route = routeOf(request.url ?? '');
     const name = nameOf(request.socket);
     const atEnd: (() => void)[] = [];
+    const address = clientAddress(request, setup.trusted);
+    const headers = readHeaders(request);
+    let hasRecord = false;
     const options = { clock: this.#clock, expectsContinue, stopping: () => this.#stopping !== undefined };
     const exchange = new Exchange(request, response, options, (told) => {
       this.#connections.ended(name, exchange);
       for (const work of atEnd) work();
       tell(setup, route, told);
+      if (!hasRecord) countRefusal(setup, { route, address, headers }, told);
     });
     this.#connections.began(name, exchange);
     if (this.#mustNotCome(request, route)) {
       exchange.destroy('not_encrypted');
       return;
     }
-    const headers = readHeaders(request);
     const turn = {
       setup,
       exchange,
@@ -159,6 +162,10 @@ export class HttpCodecServer implements CodecServer {
       admission: this.#admission,
       budgets: this.#budgets,
       clock: this.#clock,
+      address,
+      onRecord: () => {
+        hasRecord = true;
+      },
       identified: () => {
         this.#connections.identified(name);
       },
@@ -242,4 +249,16 @@ function tell({ parts }: Setup, route: Route, { requestId, status, code, duratio
   const line = { requestId, route: name, status, code, durationMs: Math.round(durationMs * 10) / 10 };
   if (route.kind === 'live' || route.kind === 'ready') parts.logger.debug(line, 'request');
   else parts.logger.info(aborted ? { ...line, aborted } : line, 'request');
+}
+
+/** What nobody was known for has no record of its own. An answer that never left is no refusal; nor is one on health. */
+function countRefusal(
+  { parts }: Setup,
+  { route, address, headers }: { route: Route; address: string; headers: RequestHeaders },
+  { requestId, status, code, message }: Told,
+): void {
+  if (code === 'ok' || status === 0 || route.kind === 'live' || route.kind === 'ready') return;
+  const named = route.kind === 'codec' ? route.namespace : undefined;
+  const namespace = named ?? headers.namespace;
+  parts.audit.refused({ requestId, route: routeName(route), status, code, message, address, namespace });
 }

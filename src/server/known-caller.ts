@@ -6,7 +6,6 @@ import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { CallerDeadline } from './caller-deadline.js';
 import type { CallerRequest, Reply } from './caller-request.js';
-import { clientAddress } from './client-address.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
 import { encode } from './encode.js';
@@ -40,6 +39,7 @@ export async function serveKnownCaller(
   namespace: string,
   deadline: CallerDeadline,
 ): Promise<Reply> {
+  turn.onRecord();
   const findings = new Findings();
   const outcome = await tried(async () => {
     await takeTurn(turn, principal);
@@ -118,7 +118,7 @@ function count({ setup }: Turn, { passed, refused }: Findings): void {
 }
 
 function auditEvent(
-  { exchange, setup }: Turn,
+  { exchange, address }: Turn,
   { subject, email, issuer, method }: Principal,
   action: Action,
   namespace: string,
@@ -126,7 +126,6 @@ function auditEvent(
   { status, outcome }: Outcome,
 ): AuditEvent {
   const { bound, why, keys, payloads, digests } = findings.recorded();
-  const address = clientAddress(exchange.request, setup.trusted);
   return {
     requestId: exchange.requestId,
     action,

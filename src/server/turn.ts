@@ -23,6 +23,10 @@ export interface Turn {
   readonly admission: Admission;
   readonly budgets: CallerBudgets;
   readonly clock: ServerClock;
+  /** Of the caller: proxies count only where they are trusted. */
+  readonly address: string;
+  /** To be called where the request gets a record of its own, whatever becomes of it. */
+  readonly onRecord: () => void;
   /** To be called once it is known who asks. */
   readonly identified: () => void;
   /** Runs once the answer has left, or the connection is gone. */

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { pino } from 'pino';
 import type { Payload } from '@temporalio/common';
-import type { AuditEvent, AuditLog } from '../../src/access/audit-log.js';
+import type { AuditEvent, AuditLog, StrangerRefusal } from '../../src/access/audit-log.js';
 import type { Action, Authorizer, Decision } from '../../src/access/policy.js';
 import type { Authenticator, Principal } from '../../src/access/principal.js';
 import type { SignIn } from '../../src/access/sign-in.js';
@@ -89,6 +89,7 @@ export class TableAuthorizer implements Authorizer {
 
 export class MemoryAuditLog implements AuditLog {
   readonly events: AuditEvent[] = [];
+  readonly strangers: StrangerRefusal[] = [];
   failure: Error | undefined;
   gate: Promise<void> | undefined;
 
@@ -97,6 +98,11 @@ export class MemoryAuditLog implements AuditLog {
     if (this.failure !== undefined) throw this.failure;
     keepStream('server-audit', JSON.stringify(event));
     this.events.push(event);
+  }
+
+  refused(refusal: StrangerRefusal): void {
+    keepStream('server-audit', JSON.stringify(refusal));
+    this.strangers.push(refusal);
   }
 
   reopen(): Promise<void> {
@@ -152,6 +158,8 @@ export interface StartOptions {
   /** PEM of the authority to trust, where TLS is on. */
   readonly ca?: string;
   readonly signIn?: SignIn;
+  /** Real parts in place of the tables. */
+  readonly parts?: Partial<Pick<CodecServerParts, 'authenticator' | 'authorizer' | 'audit'>>;
 }
 
 export function serverOptions({ options, limits }: StartOptions = {}): ServerOptions {
@@ -197,6 +205,7 @@ export async function startServer(start: StartOptions = {}): Promise<RunningServ
     options: serverOptions(start),
     ...(start.metrics === undefined ? {} : { metrics: start.metrics }),
     ...(start.signIn === undefined ? {} : { signIn: start.signIn }),
+    ...start.parts,
   };
   const server = createCodecServer(parts);
   const { url, port } = await server.listen();

@@ -1,0 +1,94 @@
+// What all records share: the parts of an OCSF 1.8 event, and how long they may become.
+
+/** Names of a list beyond this many bytes are counted instead of named. */
+const MAX_LIST_BYTES = 2_560;
+/** Room for 255 characters of three bytes. */
+const MAX_TEXT_BYTES = 768;
+/** As many fit, however JSON escapes them. */
+const CUT_LENGTH = 120;
+
+const OCSF_VERSION = '1.8.0';
+export const PRODUCT = { name: 'Keyhole', vendor_name: 'temporal-keyhole' };
+
+/** A record before it has its place in a chain. */
+export interface AuditRecord {
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** What OCSF has no attribute for. */
+  readonly unmapped: Readonly<Record<string, unknown>>;
+  readonly [attribute: string]: unknown;
+}
+
+export type Attributes = Readonly<Record<string, unknown>>;
+
+/** An event class of OCSF, in its category. */
+export interface EventClass {
+  readonly category: number;
+  readonly uid: number;
+}
+
+/** https://schema.ocsf.io/1.8.0/classes/datastore_activity */
+export const DATASTORE_ACTIVITY: EventClass = { category: 6, uid: 6005 };
+/** https://schema.ocsf.io/1.8.0/classes/authentication */
+export const AUTHENTICATION: EventClass = { category: 3, uid: 3002 };
+/** What an enumeration of OCSF does not list. */
+export const OTHER = 99;
+
+export function metadata(): Attributes {
+  return { version: OCSF_VERSION, product: PRODUCT, log_name: 'keyhole-audit' };
+}
+
+export function classified(
+  { category, uid }: EventClass,
+  [id, name]: readonly [id: number, name: string],
+  time: number,
+): Attributes {
+  return {
+    time,
+    activity_id: id,
+    activity_name: name,
+    category_uid: category,
+    class_uid: uid,
+    type_uid: uid * 100 + id,
+    severity_id: 1,
+  };
+}
+
+/** What the log says of itself, or of those whom it cannot name. */
+export function ofTheLogItself(name: string, time: number): Attributes {
+  return {
+    ...classified(DATASTORE_ACTIVITY, [OTHER, name], time),
+    actor: { app_name: 'keyhole' },
+    src_endpoint: { svc_name: 'keyhole' },
+    database: { name: 'keyhole-audit', type: 'Audit log', type_id: OTHER },
+  };
+}
+
+/** A namespace, as the datastore that it is. */
+export function namespaceOf(name: string): Attributes {
+  return { name: cut(name), type: 'Temporal namespace', type_id: OTHER };
+}
+
+export function statusOf(outcome: string): Attributes {
+  return { status_id: outcome === 'ok' ? 1 : 2, status_code: outcome };
+}
+
+export function cut(text: string): string {
+  return bytesOf(text) <= MAX_TEXT_BYTES ? text : `${text.slice(0, CUT_LENGTH)}…`;
+}
+
+/** As many names as fit; how many were left out stands beside them, as `…More`. */
+export function listed(name: string, values: readonly string[]): Attributes {
+  const named: string[] = [];
+  let bytes = 0;
+  for (const value of values.map(cut)) {
+    bytes += bytesOf(value) + 1;
+    if (bytes > MAX_LIST_BYTES) break;
+    named.push(value);
+  }
+  const more = values.length - named.length;
+  return { [name]: named, ...(more > 0 && { [`${name}More`]: more }) };
+}
+
+function bytesOf(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text));
+}
