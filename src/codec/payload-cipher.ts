@@ -15,6 +15,7 @@ import {
 } from './formats/compression.js';
 import { writeEncryptionJwt } from './formats/encryption-jwt.js';
 import { readerOf, readMark, type SealedMark } from './marks.js';
+import { Nonces } from './nonces.js';
 import { OpeningKeys } from './opening-keys.js';
 import { readPayload, writeParts } from './payload-proto.js';
 import { assertSealedLength, bytesIn, seal } from './seal.js';
@@ -36,6 +37,7 @@ export class PayloadCipher {
   readonly #openingKeys: OpeningKeys;
   readonly #observer: Observer | undefined;
   readonly #now: () => number;
+  readonly #nonces = new Nonces();
 
   constructor({ keyring, dataKeys, observer, now = Date.now }: PayloadCipherOptions) {
     this.#keyring = keyring;
@@ -71,7 +73,7 @@ export class PayloadCipher {
   }
 
   #sealUnder(key: SealingKey, plaintext: readonly Uint8Array[], namespace: string): Payload {
-    const sealed = sealedUnder(key, plaintext, namespace);
+    const sealed = sealedUnder(key, plaintext, namespace, this.#nonces);
     this.#observer?.({ type: 'sealed', namespace, format: key.format, bytes: bytesIn(plaintext) });
     return sealed;
   }
@@ -197,11 +199,15 @@ export class PayloadCipher {
   }
 }
 
-function sealedUnder(key: SealingKey, plaintext: readonly Uint8Array[], namespace: string): Payload {
+function sealedUnder(
+  key: SealingKey,
+  plaintext: readonly Uint8Array[],
+  namespace: string,
+  nonces: Nonces,
+): Payload {
   const { sealingKey, keyId, wrapped, commitment } = key;
-  if (commitment === undefined) return writeEncryptionJwt(wrapped, seal(sealingKey, plaintext, undefined));
-  return writeEnvelope(
-    { keyId, namespace, wrapped, commitment },
-    seal(sealingKey, plaintext, KEYHOLE_V1_AAD),
-  );
+  if (commitment === undefined)
+    return writeEncryptionJwt(wrapped, seal(sealingKey, plaintext, undefined, nonces));
+  const data = seal(sealingKey, plaintext, KEYHOLE_V1_AAD, nonces);
+  return writeEnvelope({ keyId, namespace, wrapped, commitment }, data);
 }

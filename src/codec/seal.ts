@@ -1,9 +1,9 @@
 // AES-256-GCM over one payload, and what the ciphertext is bound to.
-import { createCipheriv, createDecipheriv, randomFillSync, type KeyObject } from 'node:crypto';
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 import { KeyholeError } from '../errors.js';
+import { NONCE_BYTES, type Nonces } from './nonces.js';
 
-/** NIST SP 800-38D §8.2.2: a random nonce of 96 bits; §5.2.1.2: the full tag of 128 bits. */
-export const NONCE_BYTES = 12;
+/** NIST SP 800-38D §5.2.1.2: the full tag of 128 bits. */
 export const TAG_BYTES = 16;
 
 const ALGORITHM = 'aes-256-gcm';
@@ -24,9 +24,11 @@ export function seal(
   key: KeyObject,
   plaintext: readonly Uint8Array[],
   associatedData: Uint8Array | undefined,
+  nonces: Nonces,
 ): Uint8Array {
   const sealed = Buffer.allocUnsafe(NONCE_BYTES + bytesIn(plaintext) + TAG_BYTES);
-  const nonce = randomFillSync(sealed.subarray(0, NONCE_BYTES));
+  const nonce = sealed.subarray(0, NONCE_BYTES);
+  nonces.fill(nonce);
   const cipher = createCipheriv(ALGORITHM, key, nonce, OPTIONS);
   if (associatedData !== undefined) cipher.setAAD(associatedData);
   let at = NONCE_BYTES;

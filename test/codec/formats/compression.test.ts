@@ -7,6 +7,7 @@ import { snappyCompress } from 'hysnappy';
 import { describe, expect, test } from 'vitest';
 import { KEYHOLE_V1_AAD, writeEnvelope } from '../../../src/codec/envelope.js';
 import { writePayload } from '../../../src/codec/payload-proto.js';
+import { Nonces } from '../../../src/codec/nonces.js';
 import { seal } from '../../../src/codec/seal.js';
 import {
   EncryptionCodec,
@@ -240,6 +241,6 @@ async function sealedAsIs(payload: Payload): Promise<Payload> {
   const { keyId, wrapped, commitment = plaintext } = key;
   return writeEnvelope(
     { keyId, namespace: NAMESPACE, wrapped, commitment },
-    seal(key.sealingKey, [plaintext], KEYHOLE_V1_AAD),
+    seal(key.sealingKey, [plaintext], KEYHOLE_V1_AAD, new Nonces()),
   );
 }
