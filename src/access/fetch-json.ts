@@ -1,6 +1,7 @@
 // One GET over HTTPS for a small JSON document: bounded in size and time, no redirects, a private CA if need be.
 import type { IncomingMessage } from 'node:http';
 import { get } from 'node:https';
+import type { Agents } from './connecting.js';
 
 export interface FetchJsonOptions {
   /** PEM of a private CA, which then is the only one; default is Node's own list. */
@@ -17,12 +18,23 @@ export type FetchJson = (url: URL, options: FetchJsonOptions) => Promise<unknown
  *
  * @throws Error for anything but a 200 with JSON of at most `maxBytes` within `deadlineMs`.
  */
-export const fetchJson: FetchJson = async (url, { ca, deadlineMs, maxBytes }) => {
+export const fetchJson = fetchJsonBy(undefined);
+
+/** @param agents - must keep no connections. `undefined` is Node's own. */
+export function fetchJsonBy(agents: Agents | undefined): FetchJson {
+  return (url, options) => fetchBy(agents?.https ?? false, url, options);
+}
+
+async function fetchBy(
+  agent: Agents['https'] | false,
+  url: URL,
+  { ca, deadlineMs, maxBytes }: FetchJsonOptions,
+): Promise<unknown> {
   if (url.protocol !== 'https:') throw new Error(`${url.href} is not an https address`);
   const signal = AbortSignal.timeout(deadlineMs);
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     const headers = { Accept: 'application/json, application/jwk-set+json' };
-    get(url, { agent: false, signal, headers, ...(ca === undefined ? {} : { ca }) })
+    get(url, { agent, signal, headers, ...(ca === undefined ? {} : { ca }) })
       .on('response', resolve)
       .on('error', reject);
   });
@@ -32,7 +44,7 @@ export const fetchJson: FetchJson = async (url, { ca, deadlineMs, maxBytes }) =>
   } finally {
     answer.destroy();
   }
-};
+}
 
 async function readBounded(url: URL, answer: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];

@@ -35,7 +35,7 @@ export class IdentityClient {
 
   /** OpenID Connect Discovery 1.0 §4; the ID token's signature is checked although it comes over TLS. */
   async #discover(): Promise<Configuration> {
-    const { issuer, clientId, clientSecret } = this.#options;
+    const { issuer, clientId, clientSecret, agents } = this.#options;
     const oidc = await import('openid-client');
     const [basic, post] = [oidc.ClientSecretBasic(clientSecret), oidc.ClientSecretPost(clientSecret)];
     const authenticate: ClientAuth = (server, ...rest) => {
@@ -44,7 +44,7 @@ export class IdentityClient {
     };
     try {
       return await oidc.discovery(new URL(issuer.issuer), clientId, undefined, authenticate, {
-        [oidc.customFetch]: answering(fetchTrusting(issuer.ca, MAX_ANSWER_BYTES)),
+        [oidc.customFetch]: answering(fetchTrusting(issuer.ca, MAX_ANSWER_BYTES, agents)),
         execute: [oidc.enableNonRepudiationChecks],
         timeout: DEADLINE_S,
       });

@@ -2,6 +2,7 @@
 import { KeyholeError, isKeyholeError } from '../errors.js';
 import { systemClock, type Clock } from './clock.js';
 import { CodeFlow, type SignInChecks } from './code-flow.js';
+import type { Agents } from './connecting.js';
 import { IdentityClient } from './identity-client.js';
 import type { IssuerOptions } from './issuer-options.js';
 import type { Identity } from './principal.js';
@@ -28,6 +29,8 @@ export interface SignInOptions {
   readonly scopes?: readonly string[];
   /** Groups that may grant something: a session remembers no others. Default is all of them. */
   readonly groups?: readonly string[];
+  /** What the issuer is asked by. Default is Node's own. */
+  readonly agents?: Agents | undefined;
   /** Default is the system's. */
   readonly clock?: Clock;
 }

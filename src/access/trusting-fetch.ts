@@ -1,6 +1,7 @@
 // `fetch` that believes one certificate authority, bounded in time and size.
 import { request as requestHttp, type IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import type { Agents } from './connecting.js';
 
 /** What of `fetch`'s options is understood. */
 export interface TrustingInit {
@@ -17,12 +18,20 @@ const DEADLINE_MS = 10_000;
 /**
  * A `fetch` that trusts `ca` (PEM) for https and nothing else; `undefined` is Node's own list. It follows no redirect,
  * and holds the whole answer in memory, `maxBytes` at most, by default 64 MiB. The default deadline is 10 s.
+ *
+ * @param agents - default is Node's own.
  */
-export function fetchTrusting(ca: string | undefined, maxBytes: number = 64 * 2 ** 20): TrustingFetch {
+export function fetchTrusting(
+  ca: string | undefined,
+  maxBytes: number = 64 * 2 ** 20,
+  agents?: Agents,
+): TrustingFetch {
   const trust = ca === undefined ? {} : { ca };
   return async (url, init = {}) => {
     const target = new URL(url);
-    const request = target.protocol === 'https:' ? requestHttps : requestHttp;
+    const secure = target.protocol === 'https:';
+    const request = secure ? requestHttps : requestHttp;
+    const agent = secure ? agents?.https : agents?.http;
     const body = await bodyOf(init.body);
     const signal = init.signal ?? AbortSignal.timeout(DEADLINE_MS);
     const headers = Object.fromEntries(new Headers(init.headers));
@@ -30,7 +39,7 @@ export function fetchTrusting(ca: string | undefined, maxBytes: number = 64 * 2 
       headers['content-type'] ??= 'application/x-www-form-urlencoded;charset=UTF-8';
     if (body !== undefined) headers['content-length'] = String(body.length);
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      request(target, { method: init.method ?? 'GET', headers, signal, ...trust })
+      request(target, { method: init.method ?? 'GET', headers, signal, agent, ...trust })
         .on('response', resolve)
         .on('error', reject)
         .end(body);

@@ -32,7 +32,7 @@ export async function withAuthorization(
   }
   const { config } = loaded;
   const { logger, flush } = createLog(config.logLevel, 2);
-  const authorization = openAuthorization(config.access, logger);
+  const authorization = openAuthorization(config, logger);
   try {
     const lines = await answer(authorization, config, AbortSignal.timeout(DEADLINE_MS));
     process.stdout.write(lines.map((line) => `${printable(line)}\n`).join(''));

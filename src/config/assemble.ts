@@ -69,7 +69,7 @@ export async function assemble(
   const dataKeys = new DataKeys({ keyring, calls, observer });
   const source = roleSourceOf(config.access, egress, logger);
   const verifier = verifierOf(config.access, source, egress, logger, previous?.verifier);
-  const signIn = openSignIn(config, egress, previous?.signIn);
+  const signIn = openSignIn(config, previous?.signIn, egress.agents);
   const parts: CodecServerParts = {
     authenticator: new CredentialAuthenticator({
       credentials: config.access.credentials,
@@ -144,11 +144,7 @@ function authorizerOf({ rules, credentials }: AccessConfig, others: RoleSource):
   return new Policy({ rules, source: new CredentialRoles({ grants, others }) });
 }
 
-function roleSourceOf(
-  { roles, rules, account }: AccessConfig,
-  egress: Egress,
-  logger: Logger,
-): RoleSource {
+function roleSourceOf({ roles, rules, account }: AccessConfig, egress: Egress, logger: Logger): RoleSource {
   if (roles.source === 'static') return new StaticRoles(roles);
   if (roles.source === 'token-claims') return new TokenClaimsRoles(roles);
   const wanted = new Set(rules.flatMap((rule) => rule.roles));

@@ -11,6 +11,9 @@ export const VARIABLES = {
   KEYHOLE_CONFIG: 'path of the configuration file',
   KEYHOLE_LISTEN: 'address to listen on',
   KEYHOLE_LOG_LEVEL: 'least level of log lines',
+  HTTPS_PROXY: 'proxy for https and gRPC',
+  HTTP_PROXY: 'proxy for http',
+  NO_PROXY: 'what is asked straight',
 } as const;
 
 export type Variable = keyof typeof VARIABLES;

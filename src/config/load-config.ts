@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import type { Config, LogLevel } from './config.js';
 import { readAccess } from './access-section.js';
 import { readAudit } from './audit-section.js';
+import { readProxies } from './egress.js';
 import { variable, type Environment } from './environment.js';
 import { readKeys } from './keys-section.js';
 import type { Place } from './place.js';
@@ -58,6 +59,7 @@ async function readSections(document: unknown, place: Place): Promise<Omit<Confi
   const access = await readAccess(file.access, keys, place);
   if (server !== undefined && access?.signIn !== undefined) checkSignIn(server, place);
   const audit = await readAudit(file, place);
+  const proxies = readProxies(place);
   const { metrics } = file;
   if (server === undefined || access === undefined || audit === undefined || metrics === undefined)
     return undefined;
@@ -68,6 +70,7 @@ async function readSections(document: unknown, place: Place): Promise<Omit<Confi
     access,
     audit,
     metrics: metrics.listen,
+    proxies,
     warnings: place.warnings,
   };
 }

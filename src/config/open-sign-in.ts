@@ -1,4 +1,5 @@
 // From a configured sign-in to one that works, and that outlives a reload where nothing of it changed.
+import type { Agents } from '../access/connecting.js';
 import { SignIn } from '../access/sign-in.js';
 import type { AccessConfig, Config } from './config.js';
 
@@ -12,6 +13,7 @@ export interface OpenedSignIn {
 export function openSignIn(
   { access, server }: Config,
   previous: OpenedSignIn | undefined,
+  agents?: Agents,
 ): OpenedSignIn | undefined {
   const entry = access.issuers.find((one) => !('preset' in one) && one.issuer === access.signIn?.issuer);
   if (access.signIn === undefined || entry === undefined || 'preset' in entry) return undefined;
@@ -22,7 +24,8 @@ export function openSignIn(
   const described = JSON.stringify({ ...made, entry });
   if (previous?.described === described) return previous;
   const subjects = entry.subjects ?? ['*'];
-  return { signIn: new SignIn({ ...made, issuer: { ...entry, subjects: () => subjects } }), described };
+  const issuer = { ...entry, subjects: () => subjects };
+  return { signIn: new SignIn({ ...made, issuer, agents }), described };
 }
 
 function groupsNamedIn({ rules, roles }: AccessConfig): string[] {

@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import type { KMS } from '@aws-sdk/client-kms';
 import type { TokenCredential } from '@azure/identity';
+import type { KeyClientOptions } from '@azure/keyvault-keys';
 import type { KeyManagementServiceClient } from '@google-cloud/kms';
+import { fetchTrusting, type TrustingInit } from '../access/trusting-fetch.js';
 import type { ForeignRead } from '../keys/foreign-reads.js';
 import { Keyring, type WrappingKeyOf } from '../keys/keyring.js';
 import { isNamespaceTemplate } from '../keys/key-template.js';
@@ -15,6 +17,7 @@ import { vaultTransit } from '../keys/providers/vault-transit.js';
 import { parseProxyKeyUri } from '../keys/proxy-key-uri.js';
 import type { WrappingKey } from '../keys/wrapping-key.js';
 import type { KeysConfig, ReadConfig, VaultTransitConfig, WrappingKeyConfig } from './config.js';
+import { NO_PROXIES, openEgress, type Egress } from './egress.js';
 import type { Environment } from './environment.js';
 
 export interface OpenedKeyring {
@@ -23,6 +26,7 @@ export interface OpenedKeyring {
   readonly close: () => void;
 }
 
+const GOOGLE = 'cloudkms.googleapis.com:443';
 const CONNECT_MS = 1_000;
 const ANSWER_MS = 2_000;
 
@@ -34,12 +38,18 @@ export const AZURE_SDKS = ['@azure/keyvault-keys', '@azure/identity'] as const;
 
 type Sdk = '@aws-sdk/client-kms' | '@google-cloud/kms' | (typeof AZURE_SDKS)[number];
 
-/** Clients of key services by what tells them apart, and how each is closed. */
-type Clients = Map<string, { readonly client: unknown; readonly close: () => unknown }>;
+/** Clients of key services by what tells them apart, how each is closed, and the way they go. */
+interface Clients {
+  readonly open: Map<string, { readonly client: unknown; readonly close: () => unknown }>;
+  readonly egress: Egress;
+}
 
 /** @throws Error where an SDK is missing; TypeError for entries that cannot be. */
-export async function openKeyring(entries: readonly KeysConfig[]): Promise<OpenedKeyring> {
-  const clients: Clients = new Map();
+export async function openKeyring(
+  entries: readonly KeysConfig[],
+  egress: Egress = openEgress(NO_PROXIES),
+): Promise<OpenedKeyring> {
+  const clients: Clients = { open: new Map(), egress };
   const opened = [];
   for (const { wrap, unwrap, reads, ...rest } of entries) {
     const others: WrappingKeyOf[] = [];
@@ -57,7 +67,7 @@ export async function openKeyring(entries: readonly KeysConfig[]): Promise<Opene
   return {
     keyring: new Keyring(opened),
     close: () => {
-      for (const { close } of clients.values()) close();
+      for (const { close } of clients.open.values()) close();
     },
   };
 }
@@ -72,13 +82,14 @@ async function openWrappingKey(config: WrappingKeyConfig, clients: Clients): Pro
       return awsKms({ client: await sharedAwsClient(regionOf(config.key), clients), key: config.key });
     }
     case 'gcp-kms': {
-      const client = await shared(clients, 'gcp', gcpClient, (opened) => opened.close());
+      const open = (): Promise<KeyManagementServiceClient> => gcpClient(clients.egress);
+      const client = await shared(clients, 'gcp', open, (opened) => opened.close());
       return gcpKms({ client, key: config.key });
     }
     case 'azure-key-vault':
       return openAzureKeyVault(config.key, clients);
     case 'vault-transit':
-      return openVaultTransit(config);
+      return openVaultTransit(config, clients.egress);
   }
 }
 
@@ -108,18 +119,21 @@ async function openProxyKey(uri: string, clients: Clients): Promise<WrappingKey>
 }
 
 function sharedAwsClient(region: string | undefined, clients: Clients): Promise<KMS> {
-  const open = (): Promise<KMS> => awsClient(region);
+  const open = (): Promise<KMS> => awsClient(region, clients.egress);
   return shared(clients, `aws ${region ?? ''}`, open, (client) => {
     client.destroy();
   });
 }
 
 /** The token's file is read for each call: whoever renews it needs no signal of ours. */
-export function openVaultTransit({
-  tokenFile,
-  ...options
-}: Omit<VaultTransitConfig, 'provider'>): WrappingKeyOf {
-  return vaultTransit({ ...options, token: async () => (await readFile(tokenFile, 'utf8')).trim() });
+export function openVaultTransit(
+  { tokenFile, ...options }: Omit<VaultTransitConfig, 'provider'>,
+  { keptAgents }: Egress = openEgress(NO_PROXIES),
+): WrappingKeyOf {
+  const token = async (): Promise<string> => (await readFile(tokenFile, 'utf8')).trim();
+  if (keptAgents === undefined) return vaultTransit({ ...options, token });
+  const proxied = fetchTrusting(undefined, undefined, keptAgents);
+  return vaultTransit({ ...options, token, fetch: (url, init) => proxied(url, init as TrustingInit) });
 }
 
 async function shared<Client>(
@@ -128,10 +142,10 @@ async function shared<Client>(
   open: () => Promise<Client>,
   close: (client: Client) => unknown,
 ): Promise<Client> {
-  const known = clients.get(name);
+  const known = clients.open.get(name);
   if (known !== undefined) return known.client as Client;
   const client = await open();
-  clients.set(name, { client, close: () => close(client) });
+  clients.open.set(name, { client, close: () => close(client) });
   return client;
 }
 
@@ -154,7 +168,7 @@ export async function awsProblem(key: string, env: Environment): Promise<string 
   const missing = sdkProblem('@aws-sdk/client-kms');
   if (missing !== undefined) return missing;
   if (regionOf(key) !== undefined || (env['AWS_REGION'] ?? '') !== '') return undefined;
-  const client = await awsClient(undefined);
+  const client = await awsClient(undefined, openEgress(NO_PROXIES));
   const known = await client.config.region().then(
     () => true,
     () => false,
@@ -164,21 +178,33 @@ export async function awsProblem(key: string, env: Environment): Promise<string 
 }
 
 /** Credentials, Region and endpoint as every AWS SDK reads them. Retries are ours (`key-calls.ts`). */
-async function awsClient(region: string | undefined): Promise<KMS> {
+async function awsClient(region: string | undefined, { keptAgents }: Egress): Promise<KMS> {
   const { KMS } = await import('@aws-sdk/client-kms').catch(missing('@aws-sdk/client-kms'));
   return new KMS({
     maxAttempts: 1,
-    requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS, throwOnRequestTimeout: true },
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: ANSWER_MS,
+      throwOnRequestTimeout: true,
+      ...(keptAgents && { httpAgent: keptAgents.http, httpsAgent: keptAgents.https }),
+    },
     ...(region === undefined ? {} : { region }),
   });
 }
 
 /** Credentials as every Google SDK finds them. */
-async function gcpClient(): Promise<KeyManagementServiceClient> {
+async function gcpClient(egress: Egress): Promise<KeyManagementServiceClient> {
   const { KeyManagementServiceClient } = await import('@google-cloud/kms').catch(
     missing('@google-cloud/kms'),
   );
-  return new KeyManagementServiceClient();
+  const { address, options } = egress.channelTo(GOOGLE);
+  const { hostname: servicePath, port } = new URL(`tcp://${address}`);
+  const agent = egress.keptAgents?.https;
+  return new KeyManagementServiceClient({
+    ...options,
+    ...(address === GOOGLE ? {} : { servicePath, port: Number(port) }),
+    ...(agent && { clientOptions: { transporterOptions: { agent } } }),
+  });
 }
 
 /** Signed in as every Azure SDK finds to (`DefaultAzureCredential`). Retries are ours. */
@@ -187,7 +213,7 @@ async function openAzureKeyVault(key: string, clients: Clients): Promise<Wrappin
     import('@azure/keyvault-keys').catch(missing('@azure/keyvault-keys')),
     import('@azure/identity').catch(missing('@azure/identity')),
   ]);
-  const once = { retryOptions: { maxRetries: 0 } };
+  const once = { retryOptions: { maxRetries: 0 }, ...azureWay(clients.egress) };
   const signIn = (): Promise<TokenCredential> => Promise.resolve(new DefaultAzureCredential({ ...once }));
   const credential = await shared(clients, 'azure', signIn, () => undefined);
   return azureKeyVault({
@@ -195,6 +221,19 @@ async function openAzureKeyVault(key: string, clients: Clients): Promise<Wrappin
     keyClient: new KeyClient(new URL(key).origin, credential, { ...once }),
     cryptographyClient: (version) => new CryptographyClient(version, credential, { ...once }),
   });
+}
+
+type AzurePolicy = NonNullable<KeyClientOptions['additionalPolicies']>[number]['policy'];
+
+/** Azure's own policy for proxies leaves a request alone that has its agent. */
+function azureWay({ keptAgents }: Egress): Pick<KeyClientOptions, 'additionalPolicies'> {
+  if (keptAgents === undefined) return {};
+  const { http, https } = keptAgents;
+  const sendRequest: AzurePolicy['sendRequest'] = (request, next) => {
+    request.agent = new URL(request.url).protocol === 'https:' ? https : http;
+    return next(request);
+  };
+  return { additionalPolicies: [{ position: 'perCall', policy: { name: 'egress', sendRequest } }] };
 }
 
 function missing(sdk: Sdk): (cause: unknown) => never {

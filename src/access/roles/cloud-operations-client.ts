@@ -8,6 +8,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import proto from '@temporalio/proto';
+import { straightTo, type Channel } from '../connecting.js';
 import type { ApiKey } from './api-key.js';
 import { seesAccessOfOthers, type CloudAssignment, type CloudGroup, type CloudUser } from './cloud-access.js';
 import { cloudAccess, cloudAssignment, cloudGroup, cloudUser } from './cloud-rows.js';
@@ -63,6 +64,8 @@ export interface CloudOperationsClientOptions {
   readonly apiKey: ApiKey;
   /** PEM of a private CA in front of the API. Default is grpc-js's own list. */
   readonly ca: string | undefined;
+  /** The way to `address`. Default is straight. */
+  readonly channel?: Channel | undefined;
   readonly budget: RequestBudget;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Between 0 and 1. */
@@ -250,8 +253,9 @@ export class CloudOperationsClient implements CloudOperations {
   }
 
   #connect(): Client {
-    const { address, ca } = this.#options;
-    return new Client(address, credentials.createSsl(ca === undefined ? null : Buffer.from(ca)), {
+    const { address, ca, channel = straightTo(address) } = this.#options;
+    return new Client(channel.address, credentials.createSsl(ca === undefined ? null : Buffer.from(ca)), {
+      ...channel.options,
       'grpc.max_receive_message_length': MAX_ANSWER_BYTES,
       'grpc.enable_retries': 0,
       'grpc.service_config_disable_resolution': 1,

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyholeError } from '../../errors.js';
 import { systemClock, type Clock } from '../clock.js';
+import type { Channel } from '../connecting.js';
 import { silentLogger, type AccessLogger } from '../logger.js';
 import type { Principal } from '../principal.js';
 import type { ApiKey } from './api-key.js';
@@ -29,6 +30,8 @@ export interface TemporalCloudRolesOptions {
   readonly apiKey: ApiKey;
   /** PEM of a private CA in front of the API. Default is grpc-js's own list. */
   readonly ca?: string;
+  /** The way to `address`. Default is straight. */
+  readonly channel?: Channel;
   /** Id of our account. Default is asked of the API. */
   readonly account?: string;
   /** The roles that some rule names: groups that give no other are passed over. Default is every one. */
@@ -219,12 +222,13 @@ function isActiveIn(groups: ReadonlyMap<string, CloudGroup>, id: string): boolea
 }
 
 function overGrpc(
-  { address, apiVersion, apiKey, ca }: TemporalCloudRolesOptions,
+  { address, apiVersion, apiKey, ca, channel }: TemporalCloudRolesOptions,
   clock: Clock,
 ): CloudOperations {
   const pause = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { signal });
   const budget = new RequestBudget({ ...REQUESTS, clock, pause });
-  return new CloudOperationsClient({ address, apiVersion, apiKey, ca, budget, pause, random: Math.random });
+  const random = Math.random;
+  return new CloudOperationsClient({ address, apiVersion, apiKey, ca, channel, budget, pause, random });
 }
 
 /** A namespace is named `NAME.ACCOUNT`. */
