@@ -17,6 +17,7 @@ export async function callerOf(turn: Turn, deadline: CallerDeadline): Promise<Pr
   const session = headers.authorization === undefined ? await sessionOf(turn) : undefined;
   if (session !== undefined) {
     assertSentByListedPage(turn);
+    renew(turn, session);
     return session.principal;
   }
   const principal = await deadline.run('jwks_unavailable', () =>
@@ -27,20 +28,24 @@ export async function callerOf(turn: Turn, deadline: CallerDeadline): Promise<Pr
 }
 
 /**
- * The session that came along, renewed with the answer where that is due.
+ * The session that came along. Whoever has made sure that its person meant the request calls `renew`.
  *
  * @throws KeyholeError `token_invalid`, `token_expired`, `subject_refused`
  */
-export async function sessionOf({
-  headers,
-  setup,
-  exchange,
-  identified,
-}: Turn): Promise<Session | undefined> {
+export async function sessionOf({ headers, setup, identified }: Turn): Promise<Session | undefined> {
   const session = await setup.parts.signIn?.sessions.of(headers.cookie);
   if (session !== undefined) identified();
-  if (session?.renewal !== undefined) exchange.headers.push(['Set-Cookie', session.renewal]);
   return session;
+}
+
+/** Renews a session with the answer, where that is due. */
+export function renew({ exchange }: Turn, { renewal }: Session): void {
+  if (renewal !== undefined) exchange.headers.push(['Set-Cookie', renewal]);
+}
+
+/** Whether a page of ours or the address bar asked; any other page can make a browser ask as often as it likes. */
+export function isOwnVisit({ headers }: Turn): boolean {
+  return ['same-origin', 'none', undefined].includes(headers.fetchSite);
 }
 
 /** @throws KeyholeError `origin_refused` unless a page of this server itself sent the request. */

@@ -2,7 +2,7 @@
 import type { Session } from '../access/session.js';
 import type { SignIn } from '../access/sign-in.js';
 import { isKeyholeError, KeyholeError } from '../errors.js';
-import { assertSentByOwnPage, sessionOf } from './caller.js';
+import { assertSentByOwnPage, isOwnVisit, renew, sessionOf } from './caller.js';
 import { assertMethod } from './codec-request.js';
 import { loggedError } from './error-log.js';
 import { errorResponse } from './error-response.js';
@@ -55,8 +55,7 @@ function showSignIn(turn: Turn, signIn: SignIn, session: Session | undefined): v
 
 /** Only our own page and the address bar begin a sign-in; a link elsewhere leads to the page first. */
 async function startSignIn(turn: Turn, signIn: SignIn): Promise<void> {
-  const { fetchSite } = turn.headers;
-  if (fetchSite !== undefined && !['same-origin', 'none'].includes(fetchSite)) {
+  if (!isOwnVisit(turn)) {
     redirect(turn, signIn.address('/signin'));
     return;
   }
@@ -93,8 +92,10 @@ async function showWhy(turn: Turn, signIn: SignIn, session: Session | undefined)
 }
 
 /** `undefined` also where it has ended or cannot be read: the page then says to sign in. */
-function sessionIfAny(turn: Turn): Promise<Session | undefined> {
-  return sessionOf(turn).catch(unlessSignedOut);
+async function sessionIfAny(turn: Turn): Promise<Session | undefined> {
+  const session = await sessionOf(turn).catch(unlessSignedOut);
+  if (session !== undefined && isOwnVisit(turn)) renew(turn, session);
+  return session;
 }
 
 function unlessSignedOut(error: unknown): undefined {

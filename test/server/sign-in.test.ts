@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock, type Clock } from '../../src/access/clock.js';
 import { SESSION_COOKIE, SIGN_IN_COOKIE } from '../../src/access/session-cookie.js';
 import { SignIn } from '../../src/access/sign-in.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
@@ -39,7 +40,7 @@ beforeAll(async () => {
   certificates = await makeCertificates();
   directory = await mkdtemp(join(tmpdir(), 'keyhole-sign-in-'));
   await writeFile(join(directory, 'cert.pem'), certificates.cert);
-  await writeFile(join(directory, 'key.pem'), certificates.key);
+  await writeFile(join(directory, 'key.pem'), certificates.key, { mode: 0o600 });
   origin = `https://localhost:${await freePort()}`;
   provider = await startIdentityProvider({
     certificates,
@@ -59,8 +60,8 @@ beforeEach(() => {
   running.audit.events.length = 0;
 });
 
-function start(options: NonNullable<StartOptions['options']>): Promise<RunningServer> {
-  const signIn = new SignIn({
+const signInWith = (clock?: Clock): SignIn =>
+  new SignIn({
     issuer: {
       issuer: provider.issuer,
       audience: ['keyhole'],
@@ -73,7 +74,11 @@ function start(options: NonNullable<StartOptions['options']>): Promise<RunningSe
     sessionSecret: SESSION_SECRET,
     publicUrl: origin,
     origins: [UI],
+    ...(clock && { clock }),
   });
+
+function start(options: NonNullable<StartOptions['options']>): Promise<RunningServer> {
+  const signIn = signInWith();
   const tls = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') };
   const listen = { host: '127.0.0.1', port: Number(new URL(origin).port) };
   return startServer({
@@ -262,9 +267,46 @@ describe('a request to /decode with the cookie', () => {
     }
   });
 
-  test('under a name without the prefix is nobody’s', async () => {
-    const answer = await decode({ ...FROM_UI, cookie: `keyhole-session=${sessionOf(browser)}` }, '');
+  test.each([
+    'keyhole-session',
+    `\u00a0${SESSION_COOKIE}`,
+    `x${SESSION_COOKIE}`,
+    SESSION_COOKIE.toLowerCase(),
+  ])('under the name %j, which any host of the domain may set, is nobody’s', async (name) => {
+    const answer = await decode({ ...FROM_UI, cookie: `${name}=${sessionOf(browser)}` }, '');
     expect(answer.code()).toBe('token_missing');
+  });
+});
+
+describe('a session that is due to be renewed', () => {
+  let cookie: string;
+  beforeEach(async () => {
+    const sixMinutesAgo = { ...systemClock, wall: () => Date.now() - 6 * 60_000 };
+    const identity = { subject: 'admin', issuer: provider.issuer, email: 'admin@example.com' };
+    const line = await signInWith(sixMinutesAgo).sessions.open(identity);
+    cookie = plantSecret(line.slice(line.indexOf('=') + 1, line.indexOf(';')));
+  });
+
+  /** The names of the cookies that a visit to /why sets. */
+  async function renewedBy(fetchSite: string | undefined): Promise<number> {
+    const headers = {
+      cookie: `${SESSION_COOKIE}=${cookie}`,
+      ...(fetchSite && { 'sec-fetch-site': fetchSite }),
+    };
+    const answer = await running.ask(`/why?namespace=${ORDERS}`, { method: 'GET', headers });
+    expect(answer.status).toBe(200);
+    return answer.headers['set-cookie']?.length ?? 0;
+  }
+
+  test('is renewed by pages that may ask with it, by our own and by the address bar', async () => {
+    expect((await decode(FROM_UI, cookie)).headers['set-cookie']).toHaveLength(1);
+    for (const site of ['same-origin', 'none', undefined]) expect(await renewedBy(site)).toBe(1);
+  });
+
+  test('is not kept alive by another page, which can make a browser ask as often as it likes', async () => {
+    const refused = await decode({ 'sec-fetch-site': 'cross-site' }, cookie);
+    expect([refused.status, refused.headers['set-cookie']]).toEqual([403, undefined]);
+    for (const site of ['cross-site', 'same-site']) expect(await renewedBy(site)).toBe(0);
   });
 });
 
