@@ -33,11 +33,11 @@ export interface Line {
   readonly time: number;
   readonly start_time?: number;
   readonly end_time?: number;
-  /** Of a gap: how many were refused. */
+  /** Of a gap, and of refusals of strangers: how many. */
   readonly count?: number;
   readonly status_code: string;
   readonly http_request?: { readonly uid: string };
-  readonly unmapped: { readonly type: 'start' | 'request' | 'gap' };
+  readonly unmapped: { readonly type: 'start' | 'request' | 'gap' | 'refusals' };
 }
 
 /** The lines of an audit file; those that were torn are left out. */
@@ -53,7 +53,7 @@ export async function linesOf(path: string): Promise<Line[]> {
   });
 }
 
-/** Request ids and gaps, in order: `a`, `b`, `gap of 2`, …; what begins a chain is left out. */
+/** Request ids, gaps and refusals of strangers, in order: `a`, `b`, `gap of 2`, `7 refused`, …; what begins a chain is left out. */
 export async function told(path: string): Promise<string[]> {
   return (await linesOf(path)).map(said).filter((said) => said !== 'start');
 }
@@ -61,6 +61,7 @@ export async function told(path: string): Promise<string[]> {
 /** A line in a word. */
 export function said({ unmapped, http_request, count }: Line): string {
   if (unmapped.type === 'request') return http_request?.uid ?? '';
+  if (unmapped.type === 'refusals') return `${count ?? 'nothing'} refused`;
   return unmapped.type === 'gap' ? `gap of ${count ?? 'nothing'}` : unmapped.type;
 }
 
