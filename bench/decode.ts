@@ -1,161 +1,165 @@
-// `/decode` with token, role check and record, against a bare echo of the same bytes: CPU-seconds for 1000 requests.
-import { spawn, type ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { Agent, request, type IncomingMessage } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { EncryptionCodec, LocalWrappingKey } from '../src/index.js';
-import { startIssuer } from './issuer.js';
+// `/decode` with token, role check and record, beside a bare echo and the official samples without any of these.
+import { createCipheriv, randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { Payload } from '@temporalio/common';
+import { writePayload } from '../src/codec/payload-proto.js';
+import { writePayloads } from '../src/server/payload-json-writer.js';
+import { EncryptionCodec, LocalWrappingKey } from './built.js';
+import { startIssuer, type Issuer } from './issuer.js';
+import { startKeyhole } from './keyhole.js';
+import { measure, percentile, type Work } from './load.js';
+import { officialSamples, SAMPLE_KEY } from './samples.js';
+import { startTelling, type ServerProcess } from './server-process.js';
 import { printTable } from './table.js';
 
 const NAMESPACE = 'bench.a1b2c';
 const ROUNDS = 5;
 const SHAPES = [
-  { name: 'i    1 x 200 B', payloads: 1, bytes: 200, requests: 2_000 },
+  { name: 'i    1 x 200 B', payloads: 1, bytes: 200, requests: 5_000 },
   { name: 'ii   20 x 1 KB', payloads: 20, bytes: 1_024, requests: 1_000 },
   { name: 'iii  1 x 1 MB', payloads: 1, bytes: 1_048_576, requests: 100 },
-  { name: 'iv   1000 x 200 B', payloads: 1_000, bytes: 200, requests: 100 },
+  { name: 'iv   1000 x 200 B', payloads: 1_000, bytes: 200, requests: 50 },
 ];
+type Shape = (typeof SHAPES)[number];
 
-interface Server {
-  readonly child: ChildProcess;
-  readonly url: string;
+/** Who takes part, and what is sent to it. */
+interface Contestant {
+  readonly name: string;
+  readonly server: ServerProcess;
+  readonly bodyOf: (payloads: readonly Payload[]) => Promise<Buffer>;
 }
 
-/** Starts a child that prints `{"url": …}` as its first line. */
-async function start(args: readonly string[]): Promise<Server> {
-  const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { url } = JSON.parse(line) as { url: string };
-    return { child, url };
-  }
-  throw new Error(`${args[0] ?? ''} ended before it listened`);
+/** Of one contestant and shape: the middle of the rounds. */
+interface Result {
+  readonly cpuSeconds: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly residentMib: number;
 }
 
-async function stop({ child }: Server): Promise<void> {
-  child.kill('SIGTERM');
-  await once(child, 'exit');
-}
-
-/** User and system time of a process so far, in seconds (proc(5): fields 14 and 15 of stat, in ticks of 10 ms). */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-async function post(
-  agent: Agent,
-  url: string,
-  headers: Record<string, string>,
-  body: Buffer,
-): Promise<number> {
-  const outgoing = request(`${url}/decode`, {
-    method: 'POST',
-    agent,
-    headers: { ...headers, 'Content-Length': body.length },
-  });
-  outgoing.end(body);
-  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
-  let bytes = 0;
-  for await (const chunk of answer) bytes += (chunk as Buffer).length;
-  if (answer.statusCode !== 200) throw new Error(`${url} answered ${answer.statusCode ?? 0}`);
-  return bytes;
-}
-
-/** CPU-seconds of the server for 1000 requests, four at a time. */
-async function measure(
-  server: Server,
-  headers: Record<string, string>,
-  body: Buffer,
-  requests: number,
-): Promise<number> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
-  const run = async (count: number): Promise<void> => {
-    let left = count;
-    const lane = async (): Promise<void> => {
-      while (left-- > 0) await post(agent, server.url, headers, body);
-    };
-    await Promise.all([lane(), lane(), lane(), lane()]);
-  };
-  await run(requests / 10);
-  const pid = server.child.pid ?? 0;
-  const before = cpuSeconds(pid);
-  await run(requests);
-  agent.destroy();
-  return ((cpuSeconds(pid) - before) / requests) * 1000;
-}
-
-async function bodyOf(codec: EncryptionCodec, count: number, bytes: number): Promise<Buffer> {
-  const plain = { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.alloc(bytes, 'a') };
-  const sealed = await codec.encode(Array.from({ length: count }, () => plain));
-  const base64 = (value: Uint8Array | null | undefined): string =>
-    Buffer.from(value ?? []).toString('base64');
-  const payloads = sealed.map(({ metadata, data }) => ({
-    metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([key, value]) => [key, base64(value)])),
-    data: base64(data),
-  }));
-  return Buffer.from(JSON.stringify({ payloads }));
-}
-
-export async function benchDecode(): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'keyhole-bench-'));
+/** @param against - a folder with checkouts of the official samples. */
+export async function benchDecode(against: string | undefined): Promise<void> {
   const issuer = await startIssuer();
-  const secret = randomBytes(32);
-  writeFileSync(join(directory, 'ca.pem'), issuer.ca);
-  writeFileSync(
-    join(directory, 'keys.yaml'),
-    `keys: [{ id: bench, secret: ${secret.toString('base64')} }]\n`,
-    { mode: 0o600 },
-  );
-  writeFileSync(
-    join(directory, 'keyhole.yaml'),
-    `listen: 127.0.0.1:0
-limits: { callerRequestsPerSecond: 100000, callerBurst: 100000, callerPayloadsPerMinute: 100000000 }
-keys: [{ namespaces: ["${NAMESPACE}"], wrap: { provider: local, file: keys.yaml } }]
-access:
-  issuers: [{ issuer: "${issuer.issuer}", audience: keyhole, jwks: "${issuer.jwks}", ca: ca.pem, claims: { email: email }, emailDomains: [example.com] }]
-  roles: { source: static, people: { alice@example.com: ["namespace:admin@${NAMESPACE}"] } }
-  rules: [{ roles: ["namespace:admin"], may: [decode] }]
-audit: { file: ./audit.ndjson }
-metrics: { listen: 127.0.0.1:0 }
-`,
-  );
-  process.env['KEYHOLE_LOG_LEVEL'] = 'warn';
-  const keyhole = await start(['src/cli/main.ts', 'serve', '-c', join(directory, 'keyhole.yaml')]);
-  const echo = await start(['bench/echo.ts']);
-  const codec = new EncryptionCodec({
-    namespace: NAMESPACE,
-    keys: new LocalWrappingKey([{ id: 'bench', secret }]),
-  });
+  const contestants = [...(await ours(issuer)), ...(await samplesIn(against))];
   const headers = {
     'Content-Type': 'application/json',
     'X-Namespace': NAMESPACE,
     Authorization: `Bearer ${await issuer.token('alice@example.com')}`,
   };
-  const rows: string[][] = [];
+  const results = new Map<Shape, Result[]>();
   for (const shape of SHAPES) {
-    const body = await bodyOf(codec, shape.payloads, shape.bytes);
-    const figures: [number[], number[]] = [[], []];
-    for (let round = 0; round < ROUNDS; round++) {
-      figures[0].push(await measure(keyhole, headers, body, shape.requests));
-      figures[1].push(await measure(echo, headers, body, shape.requests));
-    }
-    const [ours, floor] = figures.map((values) => [...values].sort((a, b) => a - b)[ROUNDS >> 1] ?? NaN) as [
-      number,
-      number,
-    ];
-    rows.push([shape.name, ours.toFixed(3), floor.toFixed(3), `${(ours / floor).toFixed(1)} x`]);
+    const works = await Promise.all(
+      contestants.map(async ({ bodyOf }): Promise<Work> => {
+        const body = await bodyOf(plainPayloads(shape));
+        return { headers, body, requests: shape.requests, ca: issuer.ca };
+      }),
+    );
+    results.set(shape, await interleaved(contestants, works));
   }
-  await Promise.all([stop(keyhole), stop(echo), issuer.stop()]);
-  rmSync(directory, { recursive: true });
-  printTable(
-    '/decode, CPU-seconds for 1000 requests (median of 5 interleaved rounds)',
-    ['', 'keyhole', 'bare echo', 'times'],
-    rows,
+  await Promise.all([...contestants.map(({ server }) => server.stop()), issuer.stop()]);
+  const names = contestants.map(({ name }) => name);
+  tell(names, results);
+}
+
+/** Ours and the echo, each over HTTP and HTTPS; all get the same bodies. */
+async function ours(issuer: Issuer): Promise<Contestant[]> {
+  const { certificates } = issuer;
+  const secret = randomBytes(32);
+  const keys = new LocalWrappingKey([{ id: 'bench', secret }]);
+  const codec = new EncryptionCodec({ namespace: NAMESPACE, keys });
+  const bodyOf = async (payloads: readonly Payload[]): Promise<Buffer> =>
+    writePayloads(await codec.encode([...payloads]));
+  const configuration = {
+    keys: [{ namespaces: [NAMESPACE], wrap: { provider: 'local', file: 'keys.yaml' } }],
+    access: {
+      issuers: [issuer.configuration],
+      roles: { source: 'static', people: { 'alice@example.com': [`namespace:admin@${NAMESPACE}`] } },
+    },
+  };
+  const files = { 'keys.yaml': `keys: [{ id: bench, secret: ${secret.toString('base64')} }]` };
+  const keyhole = (tls: boolean) => startKeyhole({ certificates, tls, configuration, files });
+  const echo = (env: Record<string, string>) => {
+    const args = ['--import', 'tsx', fileURLToPath(new URL('echo.ts', import.meta.url))];
+    return startTelling({ command: process.execPath, args, env });
+  };
+  return [
+    { name: 'keyhole', server: await keyhole(false), bodyOf },
+    { name: 'echo', server: await echo({}), bodyOf },
+    { name: 'keyhole, TLS', server: await keyhole(true), bodyOf },
+    {
+      name: 'echo, TLS',
+      server: await echo({ BENCH_CERT: certificates.cert, BENCH_KEY: certificates.key }),
+      bodyOf,
+    },
+  ];
+}
+
+async function samplesIn(directory: string | undefined): Promise<Contestant[]> {
+  const samples = directory === undefined ? [] : await officialSamples(directory);
+  return Promise.all(
+    samples.map(async ({ name, start }) => ({ name, server: await start(), bodyOf: sealedAsTheSamplesDo })),
   );
+}
+
+function sealedAsTheSamplesDo(payloads: readonly Payload[]): Promise<Buffer> {
+  const metadata = {
+    encoding: Buffer.from('binary/encrypted'),
+    'encryption-key-id': Buffer.from(SAMPLE_KEY.id),
+  };
+  const sealed = payloads.map((payload) => {
+    const nonce = randomBytes(12);
+    const cipher = createCipheriv('aes-256-gcm', SAMPLE_KEY.secret, nonce);
+    const data = Buffer.concat([
+      nonce,
+      cipher.update(writePayload(payload)),
+      cipher.final(),
+      cipher.getAuthTag(),
+    ]);
+    return { metadata, data };
+  });
+  return Promise.resolve(writePayloads(sealed));
+}
+
+function plainPayloads({ payloads, bytes }: Shape): Payload[] {
+  const plain = { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.alloc(bytes, 'a') };
+  return Array.from({ length: payloads }, () => plain);
+}
+
+/** The machine may be busy with other things: what is compared was measured one after the other in the same round. */
+async function interleaved(contestants: readonly Contestant[], works: readonly Work[]): Promise<Result[]> {
+  const cpu: number[][] = contestants.map(() => []);
+  const latencies: number[][] = contestants.map(() => []);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, { server }] of contestants.entries()) {
+      const work = works[index];
+      if (work === undefined) continue;
+      const { cpuSeconds, latenciesMs } = await measure(server, work);
+      cpu[index]?.push(cpuSeconds);
+      latencies[index]?.push(...latenciesMs);
+    }
+  }
+  return contestants.map(({ server }, index) => ({
+    cpuSeconds: percentile(cpu[index] ?? [], 0.5),
+    p50Ms: percentile(latencies[index] ?? [], 0.5),
+    p99Ms: percentile(latencies[index] ?? [], 0.99),
+    residentMib: server.residentMib(),
+  }));
+}
+
+function tell(names: readonly string[], results: ReadonlyMap<Shape, readonly Result[]>): void {
+  const table = (title: string, cell: (result: Result, all: readonly Result[]) => string): void => {
+    const rows = [...results].map(([{ name }, all]) => [name, ...all.map((result) => cell(result, all))]);
+    printTable(title, ['', ...names], rows);
+  };
+  table(`/decode, CPU-seconds for 1000 requests (median of ${ROUNDS} interleaved rounds)`, ({ cpuSeconds }) =>
+    cpuSeconds.toFixed(3),
+  );
+  table('keyhole’s CPU as a multiple of theirs', ({ cpuSeconds }, [keyhole]) =>
+    ((keyhole?.cpuSeconds ?? NaN) / cpuSeconds).toFixed(2),
+  );
+  table(
+    'milliseconds a request, four at a time: p50 / p99',
+    ({ p50Ms, p99Ms }) => `${p50Ms.toFixed(1)} / ${p99Ms.toFixed(1)}`,
+  );
+  table('resident memory, MiB', ({ residentMib }) => residentMib.toFixed(0));
 }

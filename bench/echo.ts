@@ -1,8 +1,9 @@
-// The floor: a bare node:http server that answers the bytes it was sent.
-import { createServer } from 'node:http';
+// The floor: a bare node:http or node:https server that answers the bytes it was sent.
+import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-const server = createServer((request, response) => {
+const echo: RequestListener = (request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
@@ -10,11 +11,15 @@ const server = createServer((request, response) => {
     response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length });
     response.end(body);
   });
-});
+};
+
+const { BENCH_CERT: cert, BENCH_KEY: key } = process.env;
+const server =
+  cert === undefined || key === undefined ? createHttpServer(echo) : createHttpsServer({ cert, key }, echo);
 
 server.listen(0, '127.0.0.1', () => {
-  process.stdout.write(
-    `${JSON.stringify({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })}\n`,
-  );
+  const { port } = server.address() as AddressInfo;
+  const scheme = cert === undefined ? 'http' : 'https';
+  process.stdout.write(`${JSON.stringify({ url: `${scheme}://127.0.0.1:${port}` })}\n`);
 });
 process.on('SIGTERM', () => process.exit(0));

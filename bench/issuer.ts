@@ -3,19 +3,22 @@ import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { makeCertificates } from '../src/dev/certificates.js';
+import { makeCertificates, type Certificates } from '../src/dev/certificates.js';
 
 export interface Issuer {
-  readonly issuer: string;
-  readonly jwks: string;
-  /** PEM of the CA that signed its certificate. */
+  /** Its entry under `access.issuers`. */
+  readonly configuration: object;
+  /** Its own, which a server of ours may use too. */
+  readonly certificates: Certificates;
+  /** PEM of the CA that signed it. */
   readonly ca: string;
   token(email: string): Promise<string>;
   stop(): Promise<void>;
 }
 
 export async function startIssuer(): Promise<Issuer> {
-  const { ca, cert, key } = await makeCertificates();
+  const certificates = await makeCertificates();
+  const { ca, cert, key } = certificates;
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const keys = JSON.stringify({
     keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256', use: 'sig', kid: 'bench' }],
@@ -26,16 +29,24 @@ export async function startIssuer(): Promise<Issuer> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const issuer = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const audience = 'keyhole';
   return {
-    issuer,
-    jwks: `${issuer}/jwks`,
+    configuration: {
+      issuer,
+      audience,
+      jwks: `${issuer}/jwks`,
+      ca: './ca.pem',
+      claims: { email: 'email' },
+      emailDomains: ['example.com'],
+    },
+    certificates,
     ca,
     token: (email) =>
       new SignJWT({ email })
         .setProtectedHeader({ alg: 'ES256', kid: 'bench', typ: 'at+jwt' })
         .setSubject('bench')
         .setIssuer(issuer)
-        .setAudience('keyhole')
+        .setAudience(audience)
         .setIssuedAt()
         .setExpirationTime('1h')
         .sign(privateKey),

@@ -1,10 +1,17 @@
-// Runs the benchmarks side by side in one run: `npm run bench [-- sealing|decode]`.
+// Runs the benchmarks side by side in one run: `npm run bench [-- sealing|decode] [--against DIR]`.
+import { parseArgs } from 'node:util';
 import { benchDecode } from './decode.js';
 import { benchSealing } from './sealing.js';
 
-const benches: Record<string, () => Promise<void>> = { sealing: benchSealing, decode: benchDecode };
-const asked = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { against: { type: 'string' } },
+});
+const benches: Record<string, () => Promise<void>> = {
+  sealing: benchSealing,
+  decode: () => benchDecode(values.against),
+};
 
 for (const [name, bench] of Object.entries(benches)) {
-  if (asked.length === 0 || asked.includes(name)) await bench();
+  if (positionals.length === 0 || positionals.includes(name)) await bench();
 }
