@@ -9,6 +9,8 @@ import { roleClaimsOf } from './role-claims.js';
 /** How far clocks may differ, in seconds. */
 export const TOLERANCE_S = 5;
 const MAX_LIFETIME_S = 24 * 3_600;
+/** Keycloak's. */
+const OTHER_TYPES: ReadonlySet<unknown> = new Set(['Refresh', 'Offline', 'Logout']);
 const MAX_SUBJECT_LENGTH = 255;
 /** Printable ASCII with one `@`; RFC 5321 §4.5.3.1.3 bounds the length. */
 const EMAIL = /^(?=.{3,254}$)[\x21-\x3f\x41-\x7e]+@([\x21-\x3f\x41-\x7e]+)$/;
@@ -53,12 +55,16 @@ export function invalid(what: string): KeyholeError {
   return new KeyholeError('token_invalid', `the access token ${what}`);
 }
 
-/** OpenID Connect Core 1.0 §2 and §3.1.3.6: `nonce` and `at_hash` are an ID token's; `typ: ID` is Keycloak's mark of one. */
+/**
+ * OpenID Connect Core 1.0 §2 and §3.1.3.6: `nonce` and `at_hash` are an ID token's; RFC 8417 §2.2: `events` are a
+ * security event's, such as a logout; Keycloak marks all its tokens with a `typ` among the claims.
+ */
 function assertAccessToken(claims: JWTPayload, nowS: number): void {
-  const { exp = 0, iat = 0 } = claims;
-  if (claims['nonce'] !== undefined || claims['at_hash'] !== undefined || claims['typ'] === 'ID') {
+  const { exp = 0, iat = 0, nonce, at_hash: hash, events, typ } = claims;
+  if (nonce !== undefined || hash !== undefined || typ === 'ID') {
     throw invalid('is an ID token, not an access token');
   }
+  if (events !== undefined || OTHER_TYPES.has(typ)) throw invalid('is a token of another kind than access');
   if (iat > nowS + TOLERANCE_S) throw invalid('was issued in the future');
   if (exp - iat > MAX_LIFETIME_S) throw invalid('lives for more than 24 hours');
 }

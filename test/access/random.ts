@@ -18,3 +18,8 @@ export function randomFrom(seed: number): Random {
     return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
   };
 }
+
+/** So much with `KEYHOLE_FULL=1`, a twentieth of it else. */
+export function volume(full: number): number {
+  return process.env['KEYHOLE_FULL'] === '1' ? full : full / 20;
+}

@@ -1,6 +1,5 @@
 // Who is calling: which tokens speak for whom, and every one that does not.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { exportSPKI, importJWK, type CryptoKey } from 'jose';
 import type { FetchJson } from '../../src/access/fetch-json.js';
 import { temporalCloudIssuer, type IssuerOptions } from '../../src/access/issuer-options.js';
 import type { Principal } from '../../src/access/principal.js';
@@ -13,7 +12,7 @@ import { FakeClock } from './fake-clock.js';
 import { HttpsIssuer } from './https-issuer.js';
 import { KeptLog } from './kept-log.js';
 import { patient } from './principals.js';
-import { forge, hmac, sign, signingKey, type Claims, type SigningKey } from './signing.js';
+import { sign, signingKey, uncanonical, type Claims, type SigningKey } from './signing.js';
 
 const AUDIENCE = 'keyhole';
 const CLOUD_AUDIENCE = 'https://saas-api.tmprl.cloud';
@@ -23,7 +22,6 @@ const USERINFO = 'https://prod-tmprl.us.auth0.com/userinfo';
 let certificates: Certificates;
 let issuer: HttpsIssuer;
 let key: SigningKey;
-let stranger: SigningKey;
 let clock: FakeClock;
 let log: KeptLog;
 let verifier: TokenVerifier;
@@ -32,7 +30,6 @@ beforeAll(async () => {
   certificates = await makeCertificates();
   issuer = await HttpsIssuer.start(certificates);
   key = await signingKey('ES256', 'k1');
-  stranger = await signingKey('ES256', 'k1');
   issuer.publish(key.jwk);
 });
 afterAll(async () => {
@@ -156,97 +153,7 @@ describe('no token', () => {
   });
 });
 
-/** The same token with bits set that no canonical encoding sets (RFC 4648 §3.5). */
-function uncanonical(token: string): string {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-  const last = alphabet.indexOf(token.at(-1) ?? '');
-  return `${token.slice(0, -1)}${alphabet[last + 1] ?? ''}`;
-}
-
 describe('a token is refused', () => {
-  type Bad = [what: string, token: () => Promise<string> | string];
-  const signed =
-    (changed: () => Claims, header: Claims = {}) =>
-    (): Promise<string> =>
-      sign(key, claims(changed()), header);
-
-  test.each<Bad>([
-    ['of another issuer', signed(() => ({ iss: 'https://elsewhere.example' }))],
-    ['of our issuer with a slash more', signed(() => ({ iss: `${issuer.url}/` }))],
-    [
-      'of a list of issuers',
-      () => forge({ alg: 'ES256', kid: 'k1' }, claims({ iss: [issuer.url] }), hmac('x')),
-    ],
-    ['without an issuer', signed(() => ({ iss: undefined }))],
-    ['for another audience', signed(() => ({ aud: 'elsewhere' }))],
-    ['for other audiences', signed(() => ({ aud: ['elsewhere', 'keyhole2'] }))],
-    ['for an audience in another case', signed(() => ({ aud: 'Keyhole' }))],
-    ['without an audience', signed(() => ({ aud: undefined }))],
-    ['signed with another key under the same id', () => sign(stranger, claims())],
-    ['signed with a key that it brings along', () => sign(stranger, claims(), { jwk: stranger.jwk })],
-    ['signed with a key whose address it brings along', () => sign(stranger, claims(), { jku: issuer.jwks })],
-    ['signed with a key that is not published', () => sign(stranger, claims(), { kid: 'k2' })],
-    [
-      'with a changed payload',
-      async () => replacePart(await sign(key, claims()), 1, claims({ sub: 'auth0|bob' })),
-    ],
-    [
-      'with a changed header',
-      async () => replacePart(await sign(key, claims()), 0, { alg: 'ES256', kid: 'k1', a: 1 }),
-    ],
-    ['signed with none', () => forge({ alg: 'none' }, claims(), () => new Uint8Array(0))],
-    ['signed with None and some bytes', () => forge({ alg: 'None' }, claims(), () => new Uint8Array(64))],
-    [
-      'signed with none and a kid',
-      () => forge({ alg: 'none', kid: 'k1' }, claims(), () => new Uint8Array(64)),
-    ],
-    ['without an algorithm', () => forge({ kid: 'k1' }, claims(), () => new Uint8Array(64))],
-    [
-      'signed with HS256 and the public key as PEM',
-      async () => forge(HS256, claims(), hmac(await pemOf(key))),
-    ],
-    [
-      'signed with HS256 and the public key as JWK',
-      () => forge(HS256, claims(), hmac(JSON.stringify(key.jwk))),
-    ],
-    ['with a signature of another algorithm', () => forge({ alg: 'RS256', kid: 'k1' }, claims(), hmac('x'))],
-    [
-      'with a signature of zeros',
-      () => forge({ alg: 'ES256', kid: 'k1' }, claims(), () => new Uint8Array(64)),
-    ],
-    [
-      'that asks for what we do not know',
-      () => forge({ alg: 'ES256', kid: 'k1', crit: ['x'], x: 1 }, claims(), hmac('x')),
-    ],
-    ['with two parts too many', async () => `${await sign(key, claims())}.e30.e30`],
-    ['with a dot too many', async () => `${await sign(key, claims())}.`],
-    ['with a part too few', async () => (await sign(key, claims())).split('.').slice(0, 2).join('.')],
-    ['padded', async () => `${await sign(key, claims())}==`],
-    ['with another encoding of its signature', async () => uncanonical(await sign(key, claims()))],
-    ['in the alphabet of base64', async () => (await sign(key, claims())).replace('.', '+.')],
-    ['that is larger than 16 KiB', signed(() => ({ more: 'x'.repeat(16_384) }))],
-    ['whose payload is no JSON', () => forge({ alg: 'ES256', kid: 'k1' }, '{"iss":', hmac('x'))],
-    ['whose payload is a list', () => forge({ alg: 'ES256', kid: 'k1' }, '[]', hmac('x'))],
-    ['that is an ID token by its nonce', signed(() => ({ nonce: 'n' }))],
-    ['that is an ID token by its at_hash', signed(() => ({ at_hash: 'h' }))],
-    ['that is an ID token by its typ', signed(() => ({ typ: 'ID' }))],
-    ['issued in the future', signed(() => ({ iat: nowS() + 6 }))],
-    ['not valid yet', signed(() => ({ nbf: nowS() + 6 }))],
-    ['that lives for more than 24 hours', signed(() => ({ exp: nowS() + 86_401 }))],
-    ['that lives forever', signed(() => ({ exp: 1e300 }))],
-    ['without a time of issue', signed(() => ({ iat: undefined }))],
-    ['without an expiry', signed(() => ({ exp: undefined }))],
-    ['with an expiry that is a text', signed(() => ({ exp: String(nowS() + 60) }))],
-    ['with a time of issue that is a text', signed(() => ({ iat: String(nowS()) }))],
-    ['without a subject', signed(() => ({ sub: undefined }))],
-    ['with an empty subject', signed(() => ({ sub: '' }))],
-    ['with a number for a subject', signed(() => ({ sub: 42 }))],
-    ['with a list for a subject', signed(() => ({ sub: ['auth0|alice'] }))],
-    ['with a subject of 256 characters', signed(() => ({ sub: 'x'.repeat(256) }))],
-  ])('%s', async (_what, make) => {
-    expect(await ask(await make())).toBe('token_invalid');
-  });
-
   test.each([6, 3_600, 86_400 * 400])('%d s after its expiry', async (seconds) => {
     const token = await sign(key, claims({ iat: nowS() - seconds - 60, exp: nowS() - seconds }));
     expect(await ask(token)).toBe('token_expired');
@@ -271,18 +178,6 @@ test('an issuer that accepts sessions only believes no token, however good', asy
     subject: 'auth0|alice',
   });
 });
-
-const HS256 = { alg: 'HS256', kid: 'k1' };
-
-async function pemOf({ jwk, alg }: SigningKey): Promise<string> {
-  return exportSPKI((await importJWK(jwk, alg)) as CryptoKey);
-}
-
-function replacePart(token: string, index: number, content: Claims): string {
-  const parts = token.split('.');
-  parts[index] = Buffer.from(JSON.stringify(content)).toString('base64url');
-  return parts.join('.');
-}
 
 describe('an e-mail', () => {
   const emailOf = async (
