@@ -23,6 +23,7 @@ export type AzureConduct =
 
 export interface AzureKeyVaultStandIn extends Stoppable {
   readonly url: string;
+  readonly port: number;
   /** What the caller's credential must answer. */
   readonly token: string;
   /** Requests of someone signed in, as `METHOD PATH`. */
@@ -38,6 +39,13 @@ export interface AzureKeyVaultStandIn extends Stoppable {
   readonly wrap: (name: string, bytes: Uint8Array) => { id: string; wrapped: Buffer };
 }
 
+export interface AzureNames {
+  /** On port 443. */
+  readonly host: string;
+  /** Where its callers sign in, the tenant included. */
+  readonly authority: string;
+}
+
 interface Version {
   readonly id: string;
   readonly publicKey: KeyObject;
@@ -49,10 +57,11 @@ interface Version {
 const PAIRS: { publicKey: KeyObject; privateKey: KeyObject }[] = [];
 const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
 
-export async function startAzureKeyVault({
-  cert,
-  key,
-}: Pick<Certificates, 'cert' | 'key'>): Promise<AzureKeyVaultStandIn> {
+/** @param known - as what its callers know it; default is this machine, on `port`, and nobody to sign in at. */
+export async function startAzureKeyVault(
+  { cert, key }: Pick<Certificates, 'cert' | 'key'>,
+  known?: AzureNames,
+): Promise<AzureKeyVaultStandIn> {
   const keys = new Map<string, Version[]>();
   const server = createServer({ cert, key }, (incoming, outgoing) => {
     void bodyOf(incoming).then((body) => {
@@ -60,7 +69,8 @@ export async function startAzureKeyVault({
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const url = `https://localhost:${(server.address() as AddressInfo).port}`;
+  const { port } = server.address() as AddressInfo;
+  const url = `https://${known?.host ?? `localhost:${port}`}`;
   let pairs = 0;
 
   const rotate = (name: string): string => {
@@ -77,6 +87,7 @@ export async function startAzureKeyVault({
   };
   const standIn: AzureKeyVaultStandIn = {
     url,
+    port,
     token: `token-${randomBytes(16).toString('hex')}`,
     asked: [],
     conduct: 'pass',
@@ -113,8 +124,9 @@ export async function startAzureKeyVault({
 
   function judge(incoming: IncomingMessage, body: string, outgoing: ServerResponse): void {
     if (incoming.headers.authorization !== `Bearer ${standIn.token}`) {
-      const challenge =
-        'Bearer authorization="https://login.example.com/tenant", resource="https://vault.example.com"';
+      const authority = known?.authority ?? 'https://login.example.com/tenant';
+      const resource = `https://${known?.host.replace(/^[^.]*\./, '') ?? 'vault.example.com'}`;
+      const challenge = `Bearer authorization="${authority}", resource="${resource}"`;
       say(outgoing, 401, refusal('Unauthorized'), { 'www-authenticate': challenge });
       return;
     }

@@ -12,6 +12,7 @@ import {
   type MethodDefinition,
 } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
+import type { Certificates } from '../../src/dev/certificates.js';
 import { crc32c } from '../../src/keys/providers/crc32c.js';
 import type { Stoppable } from './spawn-part.js';
 
@@ -59,7 +60,8 @@ class Refusal extends Error {
 
 const RING = 'projects/test/locations/global/keyRings/keyhole';
 
-export async function startGcpKms(): Promise<GcpKmsStandIn> {
+/** @param tls - certificate and key; without them it speaks in clear. */
+export async function startGcpKms(tls?: Pick<Certificates, 'cert' | 'key'>): Promise<GcpKmsStandIn> {
   const keys = new Map<string, Version[]>();
   let requests = 0;
 
@@ -116,7 +118,7 @@ export async function startGcpKms(): Promise<GcpKmsStandIn> {
   const server = new Server();
   server.addService(SERVICE, handlers);
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync('127.0.0.1:0', credentialsFor(tls), (error, bound) => {
       if (error === null) resolve(bound);
       else reject(error);
     });
@@ -161,6 +163,12 @@ export async function startGcpKms(): Promise<GcpKmsStandIn> {
       }
     };
   }
+}
+
+function credentialsFor(tls: Pick<Certificates, 'cert' | 'key'> | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
+  return ServerCredentials.createSsl(null, [pair]);
 }
 
 function freshVersion(): Version {
