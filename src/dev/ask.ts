@@ -15,6 +15,8 @@ export interface Asking {
   readonly namespace: string;
   readonly payloads: readonly JsonPayload[];
   readonly token?: string | undefined;
+  /** The `Cookie` header of a session. */
+  readonly cookie?: string | undefined;
   /** As a browser's page of this origin. */
   readonly origin?: string | undefined;
 }
@@ -30,13 +32,14 @@ export interface Answer {
 }
 
 export async function ask(asking: Asking): Promise<Answer> {
-  const { fetch, codec, route, namespace, payloads, token, origin } = asking;
+  const { fetch, codec, route, namespace, payloads, token, cookie, origin } = asking;
   const response = await fetch(`${codec}/${route}`, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
       'x-namespace': namespace,
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(cookie !== undefined && { cookie }),
       ...(origin !== undefined && { origin }),
     },
     body: JSON.stringify({ payloads }),

@@ -1,4 +1,5 @@
 // The codec server of dev mode: a configuration file as anyone would write it, read and assembled as `serve` does.
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -22,8 +23,10 @@ export interface DevCodecServerOptions {
   readonly port: number;
   readonly certificates: Certificates;
   readonly provider: IdentityProvider;
-  /** Origin of the Web UI. */
-  readonly uiOrigin: string;
+  /** What it is known as there. */
+  readonly client: { readonly client_id: string; readonly client_secret: string };
+  /** Where browsers reach it, on the origin of the Web UI. */
+  readonly publicUrl: string;
   /** Roles by e-mail. */
   readonly people: Readonly<Record<string, readonly string[]>>;
 }
@@ -61,18 +64,21 @@ const AUDIT_FILE = 'audit.ndjson';
 
 /** Answers the path of the configuration file. */
 async function writeFiles(options: DevCodecServerOptions): Promise<string> {
-  const { directory, certificates, provider, uiOrigin, people, port } = options;
+  const { directory, certificates, provider, client, publicUrl, people, port } = options;
   const secret = { mode: 0o600 };
   await writeFile(join(directory, 'authority.pem'), certificates.ca);
   await writeFile(join(directory, 'server.pem'), certificates.cert);
   await writeFile(join(directory, 'server.key'), certificates.key, secret);
+  await writeFile(join(directory, 'client-secret'), client.client_secret, secret);
+  await writeFile(join(directory, 'session-secret'), randomBytes(32).toString('base64'), secret);
   for (const namespace of NAMESPACES)
     await writeLocalKeyFile(join(directory, `${namespace}.yaml`), namespace);
   const { issuer, jwksUrl } = provider;
   const configuration = {
     listen: `127.0.0.1:${port}`,
     tls: { cert: 'server.pem', key: 'server.key' },
-    cors: { origins: [uiOrigin] },
+    publicUrl,
+    cors: { origins: [new URL(publicUrl).origin] },
     denied: 'notice',
     keys: NAMESPACES.map((namespace) => ({
       namespaces: [namespace],
@@ -89,6 +95,12 @@ async function writeFiles(options: DevCodecServerOptions): Promise<string> {
           emailDomains: ['example.com'],
         },
       ],
+      signIn: {
+        issuer,
+        clientId: client.client_id,
+        clientSecretFile: 'client-secret',
+        sessionSecretFile: 'session-secret',
+      },
       roles: { source: 'static', people },
     },
     audit: { file: AUDIT_FILE },

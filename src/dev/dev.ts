@@ -48,7 +48,7 @@ async function tellStory(dev: Running): Promise<number> {
   const temporal = await tryTemporalPart(dev, ports, ground.codec);
   const story = storyOptions(ground, ports);
   const material = temporal?.part.material ?? (await sealSamples(dev, story));
-  const ui = temporal === undefined ? undefined : await startUi(dev, ports, ground, temporal.part);
+  const signIn = temporal === undefined ? undefined : await startUi(dev, ports, ground, temporal.part);
 
   const rows = await steps.run(
     'questions',
@@ -60,9 +60,9 @@ async function tellStory(dev: Running): Promise<number> {
   if (!dev.once) {
     const files = await writeHandFiles(directory, ground, material);
     const opened =
-      temporal === undefined || ui === undefined
+      temporal === undefined || signIn === undefined
         ? undefined
-        : { uiOrigin: ui, address: temporal.part.server.address, cli: temporal.cli };
+        : { signIn, address: temporal.part.server.address, cli: temporal.cli };
     print(
       stdout,
       whatToOpen({ temporal: opened, codec: ground.codec.origin, files, width: widthOf(stdout) }, paint),

@@ -26,8 +26,6 @@ export interface ForwardOptions {
   readonly path: string;
   /** Changes a request header: `undefined` leaves it out. Names are in lower case; `host` never passes. */
   readonly header?: (name: string, value: string) => string | undefined;
-  /** Headers to add. */
-  readonly add?: Readonly<Record<string, string>>;
 }
 
 /** Sends the request on and answers the upstream's answer, its body not yet read. */
@@ -65,15 +63,19 @@ function headersOf(request: IncomingMessage, options: ForwardOptions, host: stri
     if (changed !== undefined) headers.push(name, changed);
   }
   if (request.headers['transfer-encoding'] !== undefined) headers.push('transfer-encoding', 'chunked');
-  return [...headers, ...Object.entries(options.add ?? {}).flat()];
+  return headers;
 }
 
-/** Streams an upstream's answer back as it is. */
-export function passBack(answer: IncomingMessage, response: ServerResponse): void {
+/** Streams an upstream's answer back as it is, but for what `header` changes; names come to it in lower case. */
+export function passBack(
+  answer: IncomingMessage,
+  response: ServerResponse,
+  header = (_name: string, value: string) => value,
+): void {
   const headers: string[] = [];
   for (let index = 0; index + 1 < answer.rawHeaders.length; index += 2) {
-    const name = answer.rawHeaders[index] ?? '';
-    if (!HOP_BY_HOP.has(name.toLowerCase())) headers.push(name, answer.rawHeaders[index + 1] ?? '');
+    const name = (answer.rawHeaders[index] ?? '').toLowerCase();
+    if (!HOP_BY_HOP.has(name)) headers.push(name, header(name, answer.rawHeaders[index + 1] ?? ''));
   }
   response.writeHead(answer.statusCode ?? 502, headers);
   response.on('close', () => {

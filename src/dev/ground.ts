@@ -1,4 +1,5 @@
 // What the story cannot do without: a certificate, people who can sign in, the codec server; and the Web UI's proxy.
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,13 +10,11 @@ import { startIdentityProvider, type IdentityProvider } from './identity-provide
 import { PEOPLE, ROLES } from './people.js';
 import type { DevPorts } from './ports.js';
 import type { Running } from './running.js';
-import { publicClient } from './script-sign-in.js';
+import { sessionOf } from './script-sign-in.js';
 import { nameOf, type StoryOptions } from './story.js';
 import type { TemporalPart } from './temporal-part.js';
 import { fetchTrusting } from '../access/trusting-fetch.js';
-import { startUiProxy, uiRedirectUri } from './ui-proxy.js';
-
-const CLIENT_ID = 'temporal-web-ui';
+import { codecUrl, startUiProxy, uiOrigin } from './ui-proxy.js';
 
 /** A directory that only we can read, gone with the process. */
 export async function makeDirectory(endings: Endings): Promise<string> {
@@ -34,6 +33,8 @@ export interface Ground {
 /** Starts it. */
 export async function startGround(dev: Running, directory: string, ports: DevPorts): Promise<Ground> {
   const { steps, endings } = dev;
+  const publicUrl = codecUrl(ports.ui);
+  const client = { client_id: 'keyhole', client_secret: randomBytes(32).toString('base64url') };
   const certificates = await steps.run(
     'certificate',
     () => makeCertificates(),
@@ -45,43 +46,57 @@ export async function startGround(dev: Running, directory: string, ports: DevPor
       startIdentityProvider({
         certificates,
         people: PEOPLE,
-        clients: [publicClient(CLIENT_ID, uiRedirectUri(ports.ui))],
+        clients: [{ ...client, redirect_uris: [`${publicUrl}/signin/callback`] }],
         audience: 'keyhole-dev',
         browserPort: ports.identity,
       }),
     ({ browserOrigin }) => `${browserOrigin}, people ${PEOPLE.map(({ email }) => nameOf(email)).join(', ')}`,
   );
   endings.add(() => provider.stop());
-  const uiOrigin = `http://localhost:${ports.ui}`;
   const people = dev.people ?? ROLES;
   const codec = await steps.run(
     'codec server',
-    () => startDevCodecServer({ directory, port: ports.codec, certificates, provider, uiOrigin, people }),
+    () =>
+      startDevCodecServer({
+        directory,
+        port: ports.codec,
+        certificates,
+        provider,
+        client,
+        publicUrl,
+        people,
+      }),
     ({ origin }) => origin,
   );
   endings.add(() => codec.stop());
   return { provider, codec, ca: certificates.ca };
 }
 
-/** How the story asks: over https, with tokens of the code flow, one a person. */
+/** How the story asks: over https, with one token and one session a person. */
 export function storyOptions(
   { provider, codec, ca }: Ground,
   ports: DevPorts,
 ): Omit<StoryOptions, 'material'> {
-  const tokens = new Map<string, Promise<string>>();
+  const addresses = { origin: codec.origin, publicUrl: codecUrl(ports.ui) };
   return {
     fetch: fetchTrusting(ca),
     codec: codec.origin,
-    uiOrigin: `http://localhost:${ports.ui}`,
-    tokenFor: (email) => {
-      const token = tokens.get(email) ?? provider.tokenFor(email);
-      tokens.set(email, token);
-      return token;
-    },
+    uiOrigin: uiOrigin(ports.ui),
+    tokenFor: oncePerson((email) => provider.tokenFor(email)),
+    cookieFor: oncePerson((email) => sessionOf(addresses, ca, email)),
   };
 }
 
-/** Starts the Web UI with sign-in in front of the Temporal server's. Answers its origin. */
+function oncePerson(make: (email: string) => Promise<string>): (email: string) => Promise<string> {
+  const made = new Map<string, Promise<string>>();
+  return (email) => {
+    const one = made.get(email) ?? make(email);
+    made.set(email, one);
+    return one;
+  };
+}
+
+/** Starts the origin of Web UI and codec server. Answers where people sign in. */
 export async function startUi(
   dev: Running,
   ports: DevPorts,
@@ -96,10 +111,9 @@ export async function startUi(
         ui: { origin: temporal.server.uiOrigin },
         codec: { origin: ground.codec.origin, ca: ground.ca },
         provider: ground.provider,
-        clientId: CLIENT_ID,
       }),
-    ({ origin }) => `${origin}, with sign-in`,
+    ({ origin }) => origin,
   );
   dev.endings.add(() => proxy.stop());
-  return proxy.origin;
+  return `${codecUrl(ports.ui)}/signin`;
 }

@@ -6,8 +6,6 @@ import { promisify } from 'node:util';
 import type Provider from 'oidc-provider';
 import type { ClientMetadata, Configuration, JWK } from 'oidc-provider';
 import type { Certificates } from './certificates.js';
-import type { ProviderEndpoints } from './code-flow.js';
-import { identityMemory } from './identity-memory.js';
 import { interactionPath, serveSignInPage } from './identity-pages.js';
 import { listenOnLoopback } from './loopback.js';
 import { isForThisMachine } from './own-page.js';
@@ -32,6 +30,15 @@ export interface IdentityProviderOptions {
   readonly browserPort?: number;
   /** How long an access token is valid, in seconds. Default is 8 h. */
   readonly tokenSeconds?: number;
+}
+
+export interface ProviderEndpoints {
+  /** As in `iss`: the https origin of the token endpoint and of the key set. */
+  readonly issuer: string;
+  /** Where a browser is sent to; the issuer, or the same provider over plain http on this machine. */
+  readonly browserOrigin: string;
+  /** PEM of the authority behind the issuer. */
+  readonly ca: string;
 }
 
 export interface IdentityProvider extends ProviderEndpoints {
@@ -81,30 +88,39 @@ function notYet(_request: IncomingMessage, response: ServerResponse): void {
 }
 
 async function makeHandler(issuer: string, options: IdentityProviderOptions): Promise<RequestListener> {
-  const ProviderClass = await loadProvider();
-  const clients = [...options.clients, SCRIPT_CLIENT];
-  const provider = new ProviderClass(issuer, await configurationOf(clients, options));
+  const clients: readonly ClientMetadata[] = [...options.clients, SCRIPT_CLIENT];
+  const provider = await makeProvider(issuer, await configurationOf(clients, options));
   const origins = clients.flatMap((client) => client.redirect_uris ?? []).map((uri) => new URL(uri).origin);
   const pages = { provider, people: options.people, formOrigins: [...new Set(origins)] };
   const callback = provider.callback();
   return (request, response) => {
+    forgetSession(request);
     void serveSignInPage(pages, request, response).then(async (served) => {
       if (!served) await callback(request, response);
     });
   };
 }
 
+/** Nobody stays signed in here: whoever comes is asked who they are, and may be somebody else. */
+function forgetSession({ headers }: IncomingMessage): void {
+  const cookies = headers.cookie?.split('; ').filter((pair) => !/^_session(\.sig)?=/.test(pair));
+  if (cookies !== undefined) headers.cookie = cookies.join('; ');
+}
+
 /**
- * Loads `oidc-provider`, which supports Node from 22 on and says so on the console while it is loaded; what is used
- * of it is tested on Node 20, so that line is kept from people's terminals. Everything else passes.
+ * `oidc-provider` says on the console that it supports Node from 22 on, and that what it keeps in memory is lost with
+ * the process. What is used of it is tested on Node 20, and the second is meant so: these two lines are kept from
+ * people's terminals. Everything else passes.
  */
-async function loadProvider(): Promise<typeof Provider> {
+async function makeProvider(issuer: string, configuration: Configuration): Promise<Provider> {
   const warn = console.warn;
   console.warn = (...values: unknown[]) => {
-    if (!String(values[0]).includes('oidc-provider WARNING: Unsupported runtime')) warn(...values);
+    if (!/oidc-provider WARNING: (Unsupported runtime|a quick start)/.test(String(values[0])))
+      warn(...values);
   };
   try {
-    return (await import('oidc-provider')).default;
+    const { default: ProviderClass } = await import('oidc-provider');
+    return new ProviderClass(issuer, configuration);
   } finally {
     console.warn = warn;
   }
@@ -129,7 +145,6 @@ async function configurationOf(
     };
   };
   return {
-    adapter: identityMemory(),
     clients: [...clients],
     jwks: { keys: [await signingKey()] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },

@@ -17,7 +17,10 @@ export interface StoryOptions {
   readonly codec: string;
   /** Origin of the Web UI, which the codec server allows. */
   readonly uiOrigin: string;
+  /** The access token of a person, for scripts. */
   readonly tokenFor: (email: string) => Promise<string>;
+  /** The `Cookie` header of a person's session at the codec server, for the Web UI. */
+  readonly cookieFor: (email: string) => Promise<string>;
   readonly material: ReadonlyMap<string, NamespaceMaterial>;
 }
 
@@ -45,10 +48,14 @@ async function askOne(question: Question, options: StoryOptions): Promise<Row> {
     route: 'decode',
     namespace: question.namespace,
     payloads: material.sealed,
-    token: question.who === undefined ? undefined : await options.tokenFor(question.who),
-    origin: isBrowser ? options.uiOrigin : undefined,
+    ...(isBrowser && { origin: options.uiOrigin }),
+    ...(question.who !== undefined && (await proofOf(question.who, isBrowser, options))),
   });
   return rowOf(question, answer, material);
+}
+
+async function proofOf(who: string, isBrowser: boolean, { tokenFor, cookieFor }: StoryOptions) {
+  return isBrowser ? { cookie: await cookieFor(who) } : { token: await tokenFor(who) };
 }
 
 function rowOf(question: Question, answer: Answer, material: Material): Row {
@@ -100,7 +107,7 @@ export function verdictOf(rows: readonly Row[], paint: Paint): string {
 
 /** Seals samples by asking the codec server to, where there is no Temporal server to run workflows on. */
 export async function sealThroughServer(
-  options: Omit<StoryOptions, 'material' | 'uiOrigin'>,
+  options: Pick<StoryOptions, 'fetch' | 'codec' | 'tokenFor'>,
   email: string,
   namespace: string,
   texts: readonly string[],

@@ -1,9 +1,7 @@
-// The Web UI of the Temporal dev server with sign-in: a one-origin reverse proxy in front of it.
+// One origin for the Temporal dev server's own Web UI and the codec server, so that a session of the one reaches the other.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { BrowserSessions, foreignCookies, type BrowserSession } from './browser-sessions.js';
-import { CodeFlow, type ProviderEndpoints } from './code-flow.js';
 import { forward, passBack, type Upstream } from './forward.js';
-import { CALLBACK_PATH, HOME_PATH, serveKeyholePages } from './keyhole-pages.js';
+import type { ProviderEndpoints } from './identity-provider.js';
 import { listenOnLoopback } from './loopback.js';
 import { isForThisMachine, isFromOwnPage } from './own-page.js';
 
@@ -13,12 +11,10 @@ export interface UiProxyOptions {
   readonly port: number;
   /** The dev server's own UI. */
   readonly ui: Upstream;
+  /** Its `publicUrl` is `codecUrl(port)`. */
   readonly codec: Upstream;
+  /** Where the codec server's people sign in. */
   readonly provider: ProviderEndpoints;
-  /** Public client of the provider with `uiRedirectUri(port)`. */
-  readonly clientId: string;
-  /** Default is the system's clock. */
-  readonly now?: () => number;
 }
 
 export interface UiProxy {
@@ -26,21 +22,22 @@ export interface UiProxy {
   stop(): Promise<void>;
 }
 
-/** Where the identity provider sends the browser back to. */
-export function uiRedirectUri(port: number): string {
-  return `http://localhost:${port}${CALLBACK_PATH}`;
+/** Where browsers reach the Web UI. */
+export function uiOrigin(port: number): string {
+  return `http://localhost:${port}`;
+}
+
+/** Where browsers reach the codec server. */
+export function codecUrl(port: number): string {
+  return uiOrigin(port) + CODEC_PREFIX;
 }
 
 /**
  * Serves, on `http://localhost:PORT` only: the dev server's UI with one changed answer (`/api/v1/settings`: where its
- * codec server is), `/_codec/*` = the codec server with the signed-in person's `Authorization`, and `/_keyhole`.
+ * codec server is), and `/_codec/*` = the codec server, which alone knows who is signed in.
  */
 export async function startUiProxy(options: UiProxyOptions): Promise<UiProxy> {
-  const origin = `http://localhost:${options.port}`;
-  const { provider, clientId } = options;
-  const flow = new CodeFlow({ provider, clientId, redirectUri: uiRedirectUri(options.port) });
-  const sessions = new BrowserSessions(options.now);
-  const proxy: Proxy = { ...options, origin, sessions, flow, signInOrigin: provider.browserOrigin };
+  const proxy = { ...options, origin: uiOrigin(options.port) };
   const listener = await listenOnLoopback(
     () =>
       createServer((request, response) => {
@@ -50,14 +47,11 @@ export async function startUiProxy(options: UiProxyOptions): Promise<UiProxy> {
       }),
     options.port,
   );
-  return { origin, stop: () => listener.close() };
+  return { origin: proxy.origin, stop: () => listener.close() };
 }
 
 interface Proxy extends UiProxyOptions {
   readonly origin: string;
-  readonly signInOrigin: string;
-  readonly sessions: BrowserSessions;
-  readonly flow: CodeFlow;
 }
 
 async function answer(proxy: Proxy, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -68,31 +62,23 @@ async function answer(proxy: Proxy, request: IncomingMessage, response: ServerRe
     say(response, 400, 'the path must begin with one slash');
   } else if (request.headers.host !== new URL(proxy.origin).host && request.method === 'GET') {
     response.writeHead(307, { location: proxy.origin + path }).end(); // cookies belong to one host name
-  } else if (await serveKeyholePages(proxy, request, response)) {
-    return;
   } else if (path.startsWith(`${CODEC_PREFIX}/`)) {
     await serveCodec(proxy, request, response);
-  } else if (path === '/' && proxy.sessions.of(request) === undefined) {
-    response.writeHead(303, { location: HOME_PATH }).end();
   } else {
     await serveUi(proxy, request, response);
   }
 }
 
+/** As it is, but for the way to the provider: over the one of its addresses that browsers trust. */
 async function serveCodec(proxy: Proxy, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const hasOwnToken = request.headers.authorization !== undefined; // good or bad, it hides the cookie
-  const session = request.method !== 'POST' || hasOwnToken ? undefined : proxy.sessions.of(request);
-  if (session !== undefined && !isFromOwnPage(request, proxy.origin)) {
-    say(response, 403, 'a request with the session cookie must come from a page of this Web UI');
-    return;
-  }
-  const codecAnswer = await forward(request, {
-    upstream: proxy.codec,
-    path: (request.url ?? '').slice(CODEC_PREFIX.length),
-    header: (name, value) => (name === 'cookie' ? undefined : value),
-    ...(session !== undefined && { add: { authorization: `Bearer ${session.accessToken}` } }),
-  });
-  passBack(codecAnswer, response);
+  const { issuer, browserOrigin } = proxy.provider;
+  const path = (request.url ?? '').slice(CODEC_PREFIX.length);
+  const codecAnswer = await forward(request, { upstream: proxy.codec, path });
+  passBack(codecAnswer, response, (name, value) =>
+    name === 'location' && value.startsWith(`${issuer}/`)
+      ? browserOrigin + value.slice(issuer.length)
+      : value,
+  );
 }
 
 async function serveUi(proxy: Proxy, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -105,12 +91,10 @@ async function serveUi(proxy: Proxy, request: IncomingMessage, response: ServerR
   const uiAnswer = await forward(request, {
     upstream: proxy.ui,
     path,
-    header: (name, value) => {
-      if (name === 'cookie') return foreignCookies(value);
-      return isSettings && (name === 'accept-encoding' || name.startsWith('if-')) ? undefined : value;
-    },
+    header: (name, value) =>
+      isSettings && (name === 'accept-encoding' || name.startsWith('if-')) ? undefined : value,
   });
-  if (isSettings && uiAnswer.statusCode === 200) await sendSettings(proxy, request, uiAnswer, response);
+  if (isSettings && uiAnswer.statusCode === 200) await sendSettings(proxy, uiAnswer, response);
   else passBack(uiAnswer, response);
 }
 
@@ -121,32 +105,25 @@ function isOfAnotherPage(proxy: Proxy, request: IncomingMessage): boolean {
 }
 
 async function sendSettings(
-  proxy: Proxy,
-  request: IncomingMessage,
+  { port }: Proxy,
   uiAnswer: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of uiAnswer) chunks.push(chunk as Buffer);
   const settings = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>;
-  const changed = { ...settings, ...ownSettings(proxy.origin, proxy.sessions.of(request)) };
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-  response.end(JSON.stringify(changed));
+  response.end(JSON.stringify({ ...settings, Codec: codecSettings(port) }));
 }
 
-/** What the Web UI is told instead of the dev server's own settings. It shows the message where a decode was refused. */
-function ownSettings(origin: string, session: BrowserSession | undefined): Record<string, unknown> {
+/** What the Web UI is told in the place of the dev server's own. It shows message and link where a decode was refused. */
+function codecSettings(port: number): Readonly<Record<string, unknown>> {
   return {
-    Codec: {
-      Endpoint: origin + CODEC_PREFIX,
-      PassAccessToken: false,
-      IncludeCredentials: true,
-      DefaultErrorMessage:
-        session === undefined
-          ? 'The codec server opened nothing here: nobody is signed in.'
-          : `The codec server opened nothing here for ${session.email}.`,
-      DefaultErrorLink: origin + HOME_PATH,
-    },
+    Endpoint: codecUrl(port),
+    PassAccessToken: false,
+    IncludeCredentials: true,
+    DefaultErrorMessage: 'The codec server opened nothing for you here.',
+    DefaultErrorLink: `${codecUrl(port)}/why`,
   };
 }
 

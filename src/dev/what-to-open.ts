@@ -8,7 +8,7 @@ import type { Paint } from './terminal.js';
 export interface Opened {
   /** Absent without a Temporal server. */
   readonly temporal:
-    { readonly uiOrigin: string; readonly address: string; readonly cli: TemporalCli } | undefined;
+    { readonly signIn: string; readonly address: string; readonly cli: TemporalCli } | undefined;
   /** Origin of the codec server. */
   readonly codec: string;
   readonly files: DevFiles;
@@ -30,7 +30,7 @@ export function whatToOpen(opened: Opened, paint: Paint): string {
   const parts = [
     ...(temporal === undefined
       ? []
-      : [webUi(temporal.uiOrigin, opened.width, paint), cli(opened, temporal, paint)]),
+      : [webUi(temporal.signIn, opened.width, paint), cli(opened, temporal, paint)]),
     curl(opened, paint),
     `${paint('bold', 'The record')} of who asked for what; beside it lie the codec server’s configuration, keys and log\n\n  tail -f ${files.audit}`,
     'Ctrl-C ends everything and removes these files.',
@@ -38,7 +38,7 @@ export function whatToOpen(opened: Opened, paint: Paint): string {
   return parts.join('\n\n');
 }
 
-function webUi(origin: string, width: number, paint: Paint): string {
+function webUi(signIn: string, width: number, paint: Paint): string {
   const people = [...PEOPLE.map(({ email }) => email), undefined];
   const rows = people.flatMap((email) =>
     NAMESPACES.map((namespace, index) => [
@@ -50,7 +50,7 @@ function webUi(origin: string, width: number, paint: Paint): string {
   const lines = linesOf({ header: ['AS', 'IN', 'YOU WILL SEE'], rows, width });
   const workflows = SAMPLES.map(({ workflowId }) => workflowId).join(', ');
   return [
-    `${paint('bold', 'Open')} ${paint('cyan', `${origin}/_keyhole`)} and sign in`,
+    `${paint('bold', 'Open')} ${paint('cyan', signIn)} and sign in`,
     '',
     paint('dim', lines.header),
     ...lines.rows.flat(),

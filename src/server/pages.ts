@@ -50,7 +50,13 @@ async function served(turn: Turn, page: PageName, signIn: SignIn): Promise<void>
 }
 
 function showSignIn(turn: Turn, signIn: SignIn, session: Session | undefined): void {
-  show(turn, 200, 'ok', session === undefined ? signedOutPage(signIn) : signedInPage(signIn, session));
+  const { origins } = turn.setup.parts.options.cors;
+  show(
+    turn,
+    200,
+    'ok',
+    session === undefined ? signedOutPage(signIn) : signedInPage(signIn, session, origins),
+  );
 }
 
 /** Only our own page and the address bar begin a sign-in; a link elsewhere leads to the page first. */

@@ -3,6 +3,9 @@ import type { Session } from '../access/session.js';
 import type { SignIn } from '../access/sign-in.js';
 import { html, type Html, type PageOptions } from './page.js';
 
+/** Origins that a page leads to. */
+const MAX_LISTED = 5;
+
 export function signedOutPage(signIn: SignIn): PageOptions {
   return {
     title: 'Sign in',
@@ -17,13 +20,17 @@ export function signedOutPage(signIn: SignIn): PageOptions {
   };
 }
 
-export function signedInPage(signIn: SignIn, session: Session): PageOptions {
+/** @param origins - of the Web UIs that may ask with the session. */
+export function signedInPage(signIn: SignIn, session: Session, origins: readonly string[]): PageOptions {
+  const uis = origins
+    .slice(0, MAX_LISTED)
+    .map((origin) => html`<a class="button" href="${origin}"><b>To the Web UI</b><span>${origin}</span></a>`);
   return {
     title: 'Signed in',
     body: html`<h1>You are signed in</h1>
       ${who(session)}
-      <p>Go back to the Web UI and load the page again.</p>
-      ${namespaceForm(signIn, '')} ${signOutForm(signIn, session)}`,
+      <p>Pages of the Web UI that are open show what you may see once they are loaded again.</p>
+      ${uis} ${namespaceForm(signIn, '')} ${signOutForm(signIn, session)}`,
   };
 }
 

@@ -116,14 +116,7 @@ function configuration(): object {
 /** The last answer of a sign-in, and the `Cookie` header it leaves. */
 async function signIn({ email }: Person): Promise<{ readonly answer: Response; readonly cookie: string }> {
   const browser = new HandBrowser(provider.ca);
-  let target = new URL(`${codec}/signin/start`);
-  let answer: Response;
-  do {
-    answer = target.pathname.startsWith('/interaction/')
-      ? await browser.submit(target.href, target.origin, { person: email })
-      : await browser.request(target);
-    target = new URL(answer.headers.get('location') ?? codec, target);
-  } while (target.origin !== codec || target.pathname === '/signin/callback');
+  const answer = await browser.signIn(codec, email);
   const value = browser.cookies.get(SESSION_COOKIE) ?? '';
   return { answer, cookie: value === '' ? '' : `${SESSION_COOKIE}=${plantSecret(value)}` };
 }

@@ -25,22 +25,21 @@ export class HandBrowser {
     return await this.request(url, { method: 'POST', headers, body: new URLSearchParams(fields) });
   }
 
-  /** Goes through the whole sign-in of a Web UI up to the address the provider sends the browser back to. */
-  async walkToCallback(ui: string, email: string): Promise<URL> {
-    let answer = await this.submit(`${ui}/_keyhole/sign-in`, ui);
-    let target = locationOf(answer);
-    while (!target.href.startsWith(ui)) {
-      const isForm = target.pathname.startsWith('/interaction/');
-      answer = isForm
+  /** Goes through the sign-in of the codec server at `codec`, up to the address the provider sends the browser back to. */
+  async walkToCallback(codec: string, email: string): Promise<URL> {
+    let target = new URL(`${codec}/signin/start`);
+    do {
+      const answer = target.pathname.startsWith('/interaction/')
         ? await this.submit(target.href, target.origin, { person: email })
         : await this.request(target);
       target = locationOf(answer, target);
-    }
+    } while (!target.href.startsWith(`${codec}/signin/callback`));
     return target;
   }
 
-  async signIn(ui: string, email: string): Promise<Response> {
-    return await this.request(await this.walkToCallback(ui, email));
+  /** Answers what the end of the sign-in does. */
+  async signIn(codec: string, email: string): Promise<Response> {
+    return await this.request(await this.walkToCallback(codec, email));
   }
 
   #keep(line: string): void {
@@ -51,7 +50,7 @@ export class HandBrowser {
   }
 }
 
-function locationOf(answer: Response, base?: URL): URL {
+function locationOf(answer: Response, base: URL): URL {
   const location = answer.headers.get('location');
   if (location === null) throw new Error(`an answer ${answer.status} instead of a redirect`);
   return new URL(location, base);

@@ -1,18 +1,18 @@
-// The one-origin proxy in front of the Web UI: whose token reaches the codec server, and whose request does not.
-import { createHash } from 'node:crypto';
+// The one origin of Web UI and codec server in dev mode: what passes, what is changed, and whose request gets nowhere.
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeCertificates } from '../../src/dev/certificates.js';
+import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
+import { startDevCodecServer, type DevCodecServer } from '../../src/dev/codec-server.js';
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { choosePort, listenOnLoopback, type LoopbackListener } from '../../src/dev/loopback.js';
-import { PEOPLE } from '../../src/dev/people.js';
-import { publicClient } from '../../src/dev/script-sign-in.js';
-import { startUiProxy, uiRedirectUri, type UiProxy } from '../../src/dev/ui-proxy.js';
+import { ORDERS, PEOPLE, ROLES } from '../../src/dev/people.js';
+import { codecUrl, startUiProxy, type UiProxy } from '../../src/dev/ui-proxy.js';
+import { keepStream, plantSecret } from '../streams.js';
 import { HandBrowser } from './browser.js';
-
-const CLIENT = 'web-ui';
-const TOKEN_SECONDS = 600;
 
 interface Seen {
   readonly method: string;
@@ -21,41 +21,28 @@ interface Seen {
   readonly bytes: number;
 }
 
-let ca: string;
-let provider: IdentityProvider;
+const ISSUER = 'https://localhost:1';
+let certificates: Certificates;
 let codec: LoopbackListener;
 let ui: LoopbackListener;
 let proxy: UiProxy;
-let clockMs: number;
+let browser: HandBrowser;
 
 beforeAll(async () => {
-  const certificates = await makeCertificates();
-  ca = certificates.ca;
-  const port = await choosePort(0, new Set());
-  provider = await startIdentityProvider({
-    certificates,
-    people: PEOPLE,
-    clients: [publicClient(CLIENT, uiRedirectUri(port))],
-    audience: 'keyhole',
-    browserPort: 0,
-    tokenSeconds: TOKEN_SECONDS,
-  });
+  certificates = await makeCertificates();
   codec = await listenOnLoopback(() => createTlsServer(certificates, tellWhatCame), 0);
   ui = await listenOnLoopback(() => createServer(tellWhatCame), 0);
-  clockMs = Date.now();
   proxy = await startUiProxy({
-    port,
+    port: await choosePort(0, new Set()),
     ui: { origin: `http://127.0.0.1:${ui.port}` },
-    codec: { origin: `https://127.0.0.1:${codec.port}`, ca },
-    provider,
-    clientId: CLIENT,
-    now: () => clockMs,
+    codec: { origin: `https://127.0.0.1:${codec.port}`, ca: certificates.ca },
+    provider: { issuer: ISSUER, browserOrigin: 'http://localhost:2', ca: certificates.ca },
   });
+  browser = new HandBrowser(certificates.ca);
 });
-
 afterAll(async () => {
   await proxy.stop();
-  await Promise.all([provider.stop(), codec.close(), ui.close()]);
+  await Promise.all([codec.close(), ui.close()]);
 });
 
 /** Both servers behind the proxy answer with what reached them. */
@@ -66,6 +53,8 @@ function tellWhatCame(request: IncomingMessage, response: ServerResponse): void 
     const { method, url, headers } = request;
     response.setHeader('content-type', 'application/json');
     response.setHeader('x-kept', 'yes');
+    const { location } = headers; // none of a browser's
+    if (location !== undefined) response.setHeader('location', location);
     response.end(JSON.stringify({ method, url, headers, bytes, Codec: { Endpoint: '' }, Version: '2.54.1' }));
   });
 }
@@ -75,186 +64,168 @@ async function seenIn(answer: Response): Promise<Seen> {
   return (await answer.json()) as Seen;
 }
 
-function decode(browser: HandBrowser, headers: Record<string, string>, body = '{}'): Promise<Response> {
-  return browser.request(`${proxy.origin}/_codec/decode?preserveStorageRefs=true`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body,
-  });
-}
-
-const fromUi = () => ({ origin: proxy.origin, 'sec-fetch-site': 'same-origin' });
-
 describe('the codec server behind the Web UI', () => {
-  test('gets the token of whoever is signed in, and no cookie', async () => {
-    const browser = new HandBrowser(ca);
-    await browser.signIn(proxy.origin, 'rita@example.com');
-    browser.cookies.set('someone_elses', 'cookie');
-    const seen = await seenIn(await decode(browser, { ...fromUi(), 'x-namespace': 'orders.a1b2c' }));
-    const token = seen.headers['authorization']?.replace('Bearer ', '') ?? '';
-    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as unknown;
-    expect(claims).toMatchObject({ email: 'rita@example.com', aud: 'keyhole', iss: provider.issuer });
-    expect(seen).toMatchObject({ method: 'POST', url: '/decode?preserveStorageRefs=true', bytes: 2 });
-    expect(seen.headers).toMatchObject({ 'x-namespace': 'orders.a1b2c', origin: proxy.origin });
-    expect(seen.headers['cookie']).toBeUndefined();
+  test('gets a request as it came: body, origin, cookies and proof of its caller', async () => {
+    const headers = {
+      'content-type': 'application/json',
+      'x-namespace': ORDERS,
+      authorization: 'Bearer of-their-own',
+      cookie: 'a=b; keyhole-session=c',
+      origin: 'http://localhost:1',
+      'sec-fetch-site': 'same-site',
+    };
+    const body = 'x'.repeat(3_000_000);
+    const answer = await browser.request(`${proxy.origin}/_codec/decode?preserveStorageRefs=true`, {
+      method: 'POST',
+      headers,
+      body,
+    });
+    const seen = await seenIn(answer);
+    expect(seen).toMatchObject({
+      method: 'POST',
+      url: '/decode?preserveStorageRefs=true',
+      bytes: body.length,
+    });
+    expect(seen.headers).toMatchObject(headers);
   });
 
-  test('gets no token of somebody who is not signed in', async () => {
-    const seen = await seenIn(await decode(new HandBrowser(ca), fromUi()));
-    expect(seen.headers['authorization']).toBeUndefined();
-  });
-
-  test('gets a caller’s own Authorization header, which hides the cookie', async () => {
-    const browser = new HandBrowser(ca);
-    await browser.signIn(proxy.origin, 'alice@example.com');
-    const seen = await seenIn(await decode(browser, { ...fromUi(), authorization: 'Bearer of-their-own' }));
-    expect(seen.headers['authorization']).toBe('Bearer of-their-own');
-  });
-
-  test('gets a large body as it is', async () => {
-    const browser = new HandBrowser(ca);
-    await browser.signIn(proxy.origin, 'alice@example.com');
-    const seen = await seenIn(await decode(browser, fromUi(), 'x'.repeat(3_000_000)));
-    expect(seen.bytes).toBe(3_000_000);
-  });
-
-  test.each([
-    ['of another origin', { origin: 'http://localhost:1', 'sec-fetch-site': 'same-site' }],
-    ['that names no origin', {}],
-    ['of the null origin', { origin: 'null' }],
-    ['that the browser calls same-site only', { 'sec-fetch-site': 'same-site', own: 'yes' }],
-  ])('gets nothing from a page %s with the cookie', async (_, headers: Record<string, string>) => {
-    const browser = new HandBrowser(ca);
-    await browser.signIn(proxy.origin, 'alice@example.com');
-    const origin = headers['own'] === 'yes' ? { origin: proxy.origin } : {};
-    const answer = await decode(browser, { ...headers, ...origin });
-    expect(answer.status).toBe(403);
-    expect(await answer.text()).toContain('must come from a page of this Web UI');
-  });
-
-  test('gets no token after sign-out, nor after the token has ended', async () => {
-    const browser = new HandBrowser(ca);
-    await browser.signIn(proxy.origin, 'alice@example.com');
-    const stolen = new Map(browser.cookies);
-    await browser.submit(`${proxy.origin}/_keyhole/sign-out`, proxy.origin);
-    expect(browser.cookies.has('keyhole_session')).toBe(false);
-    for (const [name, value] of stolen) browser.cookies.set(name, value);
-    expect((await seenIn(await decode(browser, fromUi()))).headers['authorization']).toBeUndefined();
-
-    await browser.signIn(proxy.origin, 'alice@example.com');
-    clockMs += TOKEN_SECONDS * 1000;
-    expect((await seenIn(await decode(browser, fromUi()))).headers['authorization']).toBeUndefined();
+  test('sends people to the provider’s address that their browser trusts', async () => {
+    const sentTo = async (location: string) => {
+      const answer = await browser.request(`${proxy.origin}/_codec/signin/start`, { headers: { location } });
+      return answer.headers.get('location');
+    };
+    expect(await sentTo(`${ISSUER}/auth?state=${ISSUER}/`)).toBe(`http://localhost:2/auth?state=${ISSUER}/`);
+    expect(await sentTo(`${ISSUER}0/auth`)).toBe(`${ISSUER}0/auth`);
+    expect(await sentTo(`${proxy.origin}/_codec/signin`)).toBe(`${proxy.origin}/_codec/signin`);
   });
 });
 
 describe('the Web UI behind the proxy', () => {
   test('is told where its codec server is, and nothing else is changed', async () => {
-    const browser = new HandBrowser(ca);
-    await browser.signIn(proxy.origin, 'alice@example.com');
     const settings = await browser.request(`${proxy.origin}/api/v1/settings?`);
     expect(await settings.json()).toMatchObject({
       Version: '2.54.1',
-      Codec: { Endpoint: `${proxy.origin}/_codec`, PassAccessToken: false, IncludeCredentials: true },
+      Codec: {
+        Endpoint: `${proxy.origin}/_codec`,
+        PassAccessToken: false,
+        IncludeCredentials: true,
+        DefaultErrorLink: `${proxy.origin}/_codec/why`,
+      },
     });
     const other = await browser.request(`${proxy.origin}/api/v1/settings-of-others`);
     expect(other.headers.get('x-kept')).toBe('yes');
     expect(await other.json()).toMatchObject({ Codec: { Endpoint: '' }, url: '/api/v1/settings-of-others' });
   });
 
-  test('keeps its own cookies and does not see ours', async () => {
-    const browser = new HandBrowser(ca);
-    await browser.signIn(proxy.origin, 'alice@example.com');
-    browser.cookies.set('_csrf', 'of-the-ui');
-    const seen = await seenIn(await browser.request(`${proxy.origin}/namespaces`));
-    expect(seen.headers['cookie']).toContain('_csrf=of-the-ui');
-    expect(seen.headers['cookie']).not.toContain('keyhole_');
-  });
-
-  test('begins with the sign-in page for whoever is not signed in', async () => {
-    const answer = await new HandBrowser(ca).request(proxy.origin);
-    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/_keyhole']);
-  });
-
   test.each(['evil.example', 'localhost', 'localhost:1', 'localhost.evil.example:8080'])(
-    'is not served under the name %s',
+    'is not served under the name %s, nor is the codec server',
     async (host) => {
-      const answer = await new HandBrowser(ca).request(`${proxy.origin}/namespaces`, { headers: { host } });
-      expect(answer.status).toBe(403);
+      for (const path of ['/namespaces', '/_codec/signin'])
+        expect((await browser.request(proxy.origin + path, { headers: { host } })).status).toBe(403);
     },
   );
 
+  test('is looked at under one name, since cookies belong to one', async () => {
+    const address = proxy.origin.replace('localhost', '127.0.0.1');
+    const answer = await browser.request(`${address}/namespaces?a=b`);
+    expect([answer.status, answer.headers.get('location')]).toEqual([307, `${proxy.origin}/namespaces?a=b`]);
+  });
+
   test('changes nothing for a page of another origin', async () => {
     const post = (headers: Record<string, string>) =>
-      new HandBrowser(ca).request(`${proxy.origin}/api/v1/namespaces/orders.a1b2c/workflows/greeting`, {
+      browser.request(`${proxy.origin}/api/v1/namespaces/orders.a1b2c/workflows/greeting`, {
         method: 'POST',
         headers,
         body: '{}',
       });
     expect((await post({ origin: 'http://localhost:1' })).status).toBe(403);
     expect((await post({ origin: 'null' })).status).toBe(403);
-    expect((await seenIn(await post(fromUi()))).method).toBe('POST');
-  });
-
-  test('names, where it tells of a refusal, whom the codec server refused', async () => {
-    const browser = new HandBrowser(ca);
-    const message = async () => {
-      const settings = await browser.request(`${proxy.origin}/api/v1/settings`);
-      return ((await settings.json()) as { Codec: { DefaultErrorMessage: string } }).Codec
-        .DefaultErrorMessage;
-    };
-    expect(await message()).toBe('The codec server opened nothing here: nobody is signed in.');
-    await browser.signIn(proxy.origin, 'rita@example.com');
-    expect(await message()).toBe('The codec server opened nothing here for rita@example.com.');
+    const own = await post({ origin: proxy.origin, 'sec-fetch-site': 'same-origin' });
+    expect((await seenIn(own)).method).toBe('POST');
   });
 
   test('answers 502 when the server behind it is gone', async () => {
     const port = await choosePort(0, new Set());
     const upstream = { origin: 'http://127.0.0.1:9' };
-    const lonely = await startUiProxy({ port, ui: upstream, codec: upstream, provider, clientId: CLIENT });
-    const answer = await new HandBrowser(ca).request(`${lonely.origin}/namespaces`);
-    expect(answer.status).toBe(502);
+    const provider = { issuer: ISSUER, browserOrigin: ISSUER, ca: certificates.ca };
+    const lonely = await startUiProxy({ port, ui: upstream, codec: upstream, provider });
+    expect((await browser.request(`${lonely.origin}/namespaces`)).status).toBe(502);
     await lonely.stop();
   });
 });
 
-describe('signing in', () => {
-  test('shows who is signed in and what they will see, without scripts', async () => {
-    const browser = new HandBrowser(ca);
-    await browser.signIn(proxy.origin, 'rita@example.com');
-    const page = await browser.request(`${proxy.origin}/_keyhole`);
-    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
-    const text = await page.text();
-    const style = /<style>(.*)<\/style>/s.exec(text)?.[1] ?? '';
-    const allowed = `'sha256-${createHash('sha256').update(style).digest('base64')}'`;
-    expect(page.headers.get('content-security-policy')).toContain(`style-src ${allowed};`);
-    expect(text).toContain('rita@example.com');
-    expect(text).toContain('an admin role is missing');
-    expect(text).not.toContain('<script');
+describe('dev mode’s codec server behind the proxy', () => {
+  let directory: string;
+  let provider: IdentityProvider;
+  let server: DevCodecServer;
+  let front: UiProxy;
+  let publicUrl: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'keyhole-ui-proxy-'));
+    const port = await choosePort(0, new Set());
+    publicUrl = codecUrl(port);
+    const client = { client_id: 'keyhole', client_secret: plantSecret('client-secret-of-dev-4b81c0') };
+    provider = await startIdentityProvider({
+      certificates,
+      people: PEOPLE,
+      clients: [{ ...client, redirect_uris: [`${publicUrl}/signin/callback`] }],
+      audience: 'keyhole-dev',
+      browserPort: 0,
+    });
+    const made = { directory, port: 0, certificates, provider, client, publicUrl, people: ROLES };
+    server = await startDevCodecServer(made);
+    front = await startUiProxy({
+      port,
+      ui: { origin: `http://127.0.0.1:${ui.port}` },
+      codec: { origin: server.origin, ca: certificates.ca },
+      provider,
+    });
+  });
+  afterAll(async () => {
+    await front.stop();
+    await server.stop();
+    await provider.stop();
+    keepStream('dev-log', await readFile(join(directory, 'codec-server.log')));
+    keepStream('dev-record', await readFile(server.auditFile));
+    await rm(directory, { recursive: true });
   });
 
-  test('is refused when the state is not the one this browser began with', async () => {
-    const browser = new HandBrowser(ca);
-    const callback = await browser.walkToCallback(proxy.origin, 'alice@example.com');
-    callback.searchParams.set('state', 'another');
-    expect((await browser.request(callback)).status).toBe(400);
-    expect(browser.cookies.has('keyhole_session')).toBe(false);
+  /** The codec server's sentence, or status, to a page of `origin` that asks for something sealed. */
+  async function decode(who: HandBrowser, origin: string, site = 'same-origin'): Promise<unknown> {
+    const metadata = { encoding: Buffer.from('json/plain').toString('base64') };
+    const answer = await who.request(`${publicUrl}/decode`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-namespace': ORDERS, origin, 'sec-fetch-site': site },
+      body: JSON.stringify({ payloads: [{ metadata, data: 'Mg==' }] }),
+    });
+    const { payloads, error } = (await answer.json()) as { payloads?: unknown[]; error?: { code: string } };
+    return error?.code ?? payloads?.length;
+  }
+
+  test('signs people in over plain http, with a cookie that other servers of this machine do not get', async () => {
+    const alice = new HandBrowser(certificates.ca);
+    const answer = await alice.signIn(publicUrl, 'alice@example.com');
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, `${publicUrl}/signin`]);
+    const line = answer.headers.getSetCookie().find((one) => one.startsWith('keyhole-session='));
+    expect(line).toMatch(/; Path=\/_codec; HttpOnly; SameSite=Lax$/);
+    expect(await (await alice.request(`${publicUrl}/signin`)).text()).toContain('alice@example.com');
+    expect(await decode(alice, front.origin)).toBe(1);
   });
 
-  test('is refused in a browser that did not begin it, and a second time in the one that did', async () => {
-    const browser = new HandBrowser(ca);
-    const callback = await browser.walkToCallback(proxy.origin, 'alice@example.com');
-    expect((await new HandBrowser(ca).request(callback)).status).toBe(400);
-    expect((await browser.request(callback)).status).toBe(303);
-    expect((await browser.request(callback)).status).toBe(400);
-  });
-
-  test('is not begun or ended by another page', async () => {
-    for (const form of ['sign-in', 'sign-out']) {
-      const answer = await new HandBrowser(ca).submit(
-        `${proxy.origin}/_keyhole/${form}`,
-        'http://localhost:1',
-      );
-      expect(answer.status).toBe(403);
+  test('asks each time who it is, so that one can become somebody else', async () => {
+    const browser = new HandBrowser(certificates.ca);
+    for (const email of ['alice@example.com', 'rita@example.com']) {
+      await browser.signIn(publicUrl, email);
+      expect(await (await browser.request(`${publicUrl}/signin`)).text()).toContain(email);
     }
+  });
+
+  test('gives nothing to a page of another origin, although the cookie comes along', async () => {
+    const alice = new HandBrowser(certificates.ca);
+    await alice.signIn(publicUrl, 'alice@example.com');
+    expect(await decode(alice, 'http://localhost:1', 'same-site')).toBe('origin_refused');
+    expect(await decode(alice, front.origin, 'same-site')).toBe('origin_refused');
+    expect(await decode(alice, 'null', 'cross-site')).toBe('origin_refused');
   });
 });

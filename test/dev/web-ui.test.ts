@@ -34,12 +34,14 @@ describeWithParts(['temporal', 'chromium'], 'dev mode on a Temporal server, unti
   let dev: DevProcess;
   let browser: Browser;
   let ui: string;
+  let codec: string;
 
   beforeAll(async () => {
     dev = startDevProcess(temporal, false);
     const [started] = await Promise.all([launchChromium(), dev.until('Ctrl-C ends everything')]);
     browser = started;
-    ui = /Open (http:\/\/localhost:\d+)\/_keyhole/.exec(dev.said())?.[1] ?? '';
+    codec = /Open (http:\S+)\/signin/.exec(dev.said())?.[1] ?? '';
+    ui = new URL(codec).origin;
   });
 
   afterAll(async () => {
@@ -52,10 +54,11 @@ describeWithParts(['temporal', 'chromium'], 'dev mode on a Temporal server, unti
   async function signIn(name: string): Promise<Page> {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
     const page = await context.newPage();
-    await page.goto(ui);
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.goto(`${codec}/signin`);
+    await page.getByRole('link', { name: 'Sign in' }).click();
     await page.getByRole('button', { name }).click();
-    await page.getByRole('heading', { name: `You are ${name}@example.com` }).waitFor();
+    await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+    expect(await page.getByText(`${name}@example.com`).count()).toBe(1);
     await page.screenshot({ path: `artifacts/ui-signed-in-${name}.png` });
     return page;
   }
@@ -97,20 +100,43 @@ describeWithParts(['temporal', 'chromium'], 'dev mode on a Temporal server, unti
     const context = await browser.newContext();
     const page = await context.newPage();
     const greeting = await look(page, 'orders.a1b2c/greeting', [NOTICE, NOTICE], 'nobody');
-    expect(greeting).toContain(`you are not signed in: sign in at ${ui}`);
+    expect(greeting).toContain(`you are not signed in: sign in at ${codec}/signin`);
     expect(greeting).not.toContain('Hello');
     await context.close();
   });
 
-  test('shows the admin of one namespace only ciphertext of the other, and says whom it refused', async () => {
+  test('shows the admin of one namespace only ciphertext of the other, and a link to why', async () => {
     const page = await signIn('alice');
-    const bar = 'The codec server opened nothing here for alice@example.com.';
+    const bar = 'The codec server opened nothing for you here.';
     const greeting = await look(page, 'billing.a1b2c/greeting', [bar], 'admin-elsewhere');
+    expect(greeting).not.toContain('Hello');
+    const link = page.locator(`a[href="${codec}/why"]`).filter({ visible: true }).first();
+    const opened = page
+      .context()
+      .waitForEvent('page', { timeout: 5_000 })
+      .catch(() => page);
+    await link.click();
+    const why = await opened;
+    await why.getByRole('link', { name: 'billing.a1b2c' }).click();
+    await why.getByText('You may not see payloads in the clear').waitFor();
+    expect(await why.locator('main').innerText()).toContain('to decode in billing.a1b2c you need one of');
+    await why.screenshot({ path: 'artifacts/ui-why.png' });
+    await page.context().close();
+  });
+
+  test('lets one person follow another in the same browser', async () => {
+    const page = await signIn('alice');
+    expect(await page.getByRole('link', { name: 'To the Web UI' }).getAttribute('href')).toBe(ui);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('link', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'rita' }).click();
+    await page.getByText('rita@example.com').waitFor();
+    const greeting = await look(page, 'orders.a1b2c/greeting', [NOTICE, NOTICE], 'reader-after-admin');
     expect(greeting).not.toContain('Hello');
     await page.context().close();
   });
 
-  test('keeps the token from the page: no script sees it, no address holds it', async () => {
+  test('keeps token and session from the page: no script sees them, no address holds them', async () => {
     const page = await signIn('alice');
     const addresses: string[] = [];
     page.on('request', (request) => addresses.push(request.url()));
@@ -118,14 +144,14 @@ describeWithParts(['temporal', 'chromium'], 'dev mode on a Temporal server, unti
     const seen = await page.evaluate<string>(
       'JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }])',
     );
-    for (const text of [seen, ...addresses]) expect(text).not.toMatch(/eyJ|keyhole_session/);
+    for (const text of [seen, ...addresses]) expect(text).not.toMatch(/eyJ|keyhole-session/);
     expect(addresses.some((address) => address.includes('/_codec/decode'))).toBe(true);
     await page.context().close();
   });
 
   test('gives its own pages their style, which their content security policy must allow', async () => {
     const page = await browser.newPage();
-    await page.goto(ui);
+    await page.goto(`${codec}/signin`);
     expect(await page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius")).toBe('14px');
     await page.close();
   });
