@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { pino } from 'pino';
 import type { Payload } from '@temporalio/common';
-import type { AuditEvent, AuditLog, StrangerRefusal } from '../../src/access/audit-log.js';
+import type { AuditEvent, AuditLog, StrangerRefusal, Visit } from '../../src/access/audit-log.js';
 import type { Action, Authorizer, Decision } from '../../src/access/policy.js';
 import type { Authenticator, Principal } from '../../src/access/principal.js';
 import type { SignIn } from '../../src/access/sign-in.js';
@@ -89,6 +89,7 @@ export class TableAuthorizer implements Authorizer {
 
 export class MemoryAuditLog implements AuditLog {
   readonly events: AuditEvent[] = [];
+  readonly visits: Visit[] = [];
   readonly strangers: StrangerRefusal[] = [];
   failure: Error | undefined;
   gate: Promise<void> | undefined;
@@ -98,6 +99,13 @@ export class MemoryAuditLog implements AuditLog {
     if (this.failure !== undefined) throw this.failure;
     keepStream('server-audit', JSON.stringify(event));
     this.events.push(event);
+  }
+
+  async appendVisit(visit: Visit): Promise<void> {
+    await this.gate;
+    if (this.failure !== undefined) throw this.failure;
+    keepStream('server-audit', JSON.stringify(visit));
+    this.visits.push(visit);
   }
 
   refused(refusal: StrangerRefusal): void {
