@@ -41,6 +41,19 @@ export interface AuditEvent {
   readonly digests: readonly string[];
 }
 
+/** What somebody did on the pages for people. */
+export interface Visit {
+  readonly requestId: string;
+  readonly activity: 'sign-in' | 'sign-out' | 'look';
+  /** HTTP status of the answer. */
+  readonly status: number;
+  /** `ok`, or the error code of the answer. */
+  readonly outcome: string;
+  readonly who: AuditEvent['who'];
+  /** Of a look: the namespaces that it was about; none: those of the configuration. */
+  readonly namespaces: readonly string[];
+}
+
 export interface AuditLog {
   /**
    * Resolves once the record is durable.
@@ -48,6 +61,8 @@ export interface AuditLog {
    * @throws KeyholeError `audit_unavailable` if it cannot be made durable within 1 s.
    */
   append(event: AuditEvent): Promise<void>;
+  /** As `append`. */
+  appendVisit(visit: Visit): Promise<void>;
   /** Counts the refusal of somebody who is not known; told within a minute, and at the end. Never throws. */
   refused(refusal: StrangerRefusal): void;
   /** Reopens the file (SIGHUP). */

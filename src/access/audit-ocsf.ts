@@ -1,5 +1,7 @@
 // What all records share: the parts of an OCSF 1.8 event, and how long they may become.
 
+import type { AuditEvent } from './audit-log.js';
+
 /** Names of a list beyond this many bytes are counted instead of named. */
 const MAX_LIST_BYTES = 2_560;
 /** Room for 255 characters of three bytes. */
@@ -66,6 +68,11 @@ export function ofTheLogItself(name: string, time: number): Attributes {
 /** A namespace, as the datastore that it is. */
 export function namespaceOf(name: string): Attributes {
   return { name: cut(name), type: 'Temporal namespace', type_id: OTHER };
+}
+
+/** Somebody who is known, as their issuer names them. */
+export function userOf({ subject, email }: Pick<AuditEvent['who'], 'subject' | 'email'>): Attributes {
+  return { uid: cut(subject), ...(email !== undefined && { email_addr: cut(email) }) };
 }
 
 export function statusOf(outcome: string): Attributes {

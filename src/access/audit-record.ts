@@ -10,6 +10,7 @@ import {
   ofTheLogItself,
   PRODUCT,
   statusOf,
+  userOf,
   type AuditRecord,
 } from './audit-ocsf.js';
 import type { Action } from './policy.js';
@@ -60,7 +61,7 @@ export function requestRecord(event: AuditEvent, nowMs: number): AuditRecord {
     ...statusOf(outcome),
     metadata: metadata(),
     actor: {
-      user: { uid: cut(who.subject), ...(who.email !== undefined && { email_addr: cut(who.email) }) },
+      user: userOf(who),
       idp: { name: cut(who.issuer) },
       authorizations: [
         allowed

@@ -1,10 +1,11 @@
 // The record in a file: durable before the answer, whatever happens to the file under us.
 import { KeyholeError } from '../errors.js';
 import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
-import type { AuditEvent, AuditLog } from './audit-log.js';
+import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
 import { AuditFile, openForAppending, type AuditFilePlace, type OpenAuditFile } from './audit-file.js';
 import { requestRecord, type AuditRecord, type ChainStart, type Link } from './audit-record.js';
 import { StrangerRefusals, type StrangerRefusal } from './audit-strangers.js';
+import { visitRecord } from './audit-visit-record.js';
 import { systemClock, type Clock } from './clock.js';
 import { DiskReserve, type DiskReserveOptions } from './disk-reserve.js';
 import { GroupCommit, Refusals } from './group-commit.js';
@@ -76,12 +77,16 @@ class FileAuditLog implements AuditLog {
     this.#checkpoints = new Checkpoints(() => this.#last, options);
   }
 
-  /** Where little room is left, only what was allowed gets a record: nobody who is refused can fill the disk. */
+  /**
+   * Where little room is left, only what was allowed gets a record, and who signs in or out: nobody who is refused can
+   * fill the disk.
+   */
   async append(event: AuditEvent): Promise<void> {
-    const hasRoom = event.why !== undefined || (await this.#reserve.hasRoom());
-    const commits = this.#open();
-    if (!hasRoom) throw commits.refusal();
-    await commits.append(requestRecord(event, this.#settings.clock.wall()));
+    await this.#append(requestRecord(event, this.#settings.clock.wall()), event.why !== undefined);
+  }
+
+  async appendVisit(visit: Visit): Promise<void> {
+    await this.#append(visitRecord(visit, this.#settings.clock.wall()), visit.activity !== 'look');
   }
 
   refused(refusal: StrangerRefusal): void {
@@ -115,6 +120,13 @@ class FileAuditLog implements AuditLog {
     this.#current = undefined;
     await this.#finish(last);
     this.#checkpoints.end();
+  }
+
+  async #append(record: AuditRecord, fromReserve: boolean): Promise<void> {
+    const hasRoom = fromReserve || (await this.#reserve.hasRoom());
+    const commits = this.#open();
+    if (!hasRoom) throw commits.refusal();
+    await commits.append(record);
   }
 
   /** @throws KeyholeError `audit_unavailable`: it is closed. */

@@ -35,6 +35,12 @@ export interface SignInOptions {
   readonly clock?: Clock;
 }
 
+/** Somebody, and the `Set-Cookie` of their session: nobody has it yet. */
+export interface SignedIn {
+  readonly identity: Identity;
+  readonly cookie: string;
+}
+
 /** How long somebody may take at the issuer. */
 const PENDING_S = 10 * 60;
 /** Sign-ins at once that wait for the issuer. */
@@ -92,18 +98,19 @@ export class SignIn {
   }
 
   /**
-   * The end of a sign-in that this browser began: the `Set-Cookie` of its session.
+   * The end of a sign-in that this browser began.
    *
    * @param search - the query of the address that the issuer sent the browser back to.
    * @throws KeyholeError `token_missing` (no sign-in was begun), `token_expired`, `token_invalid`, `subject_refused`,
    * `jwks_unavailable`, `overloaded`
    */
-  async finish(search: string, cookies: string | undefined): Promise<string> {
+  async finish(search: string, cookies: string | undefined): Promise<SignedIn> {
     const sealed = this.#cookie.in(cookies);
     if (sealed === undefined)
       throw new KeyholeError('token_missing', 'this browser did not begin the sign-in that ends here');
     const checks = checksOf(await this.#pending.open(sealed));
-    return this.sessions.open(await this.#bounded(() => this.#identify(search, checks)));
+    const identity = await this.#bounded(() => this.#identify(search, checks));
+    return { identity, cookie: await this.sessions.open(identity) };
   }
 
   /** The `Set-Cookie` that ends a sign-in, well or not: nothing of it can be used twice. */

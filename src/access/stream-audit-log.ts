@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream';
 import { AuditChain } from './audit-chain.js';
 import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
-import type { AuditEvent, AuditLog } from './audit-log.js';
+import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
 import { StrangerRefusals, type StrangerRefusal } from './audit-strangers.js';
 import {
   requestRecord,
@@ -12,6 +12,7 @@ import {
   type ChainStart,
   type Link,
 } from './audit-record.js';
+import { visitRecord } from './audit-visit-record.js';
 import { systemClock, type Clock } from './clock.js';
 import { GroupCommit, Refusals } from './group-commit.js';
 
@@ -58,6 +59,10 @@ export class StreamAuditLog implements AuditLog {
   /** Resolves once the operating system has taken the record over. */
   async append(event: AuditEvent): Promise<void> {
     await this.#commits.append(requestRecord(event, this.#clock.wall()));
+  }
+
+  async appendVisit(visit: Visit): Promise<void> {
+    await this.#commits.append(visitRecord(visit, this.#clock.wall()));
   }
 
   refused(refusal: StrangerRefusal): void {

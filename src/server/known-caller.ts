@@ -10,14 +10,12 @@ import { decode } from './decode.js';
 import { download } from './download.js';
 import { encode } from './encode.js';
 import { errorResponse } from './error-response.js';
+import { RECORD_DEADLINE_MS } from './limits.js';
 import { Findings } from './findings.js';
 import { readPayloads } from './payload-json.js';
 import { CallerGone, readBody } from './request-body.js';
 import { shareOf, shareOfRefused, type Share } from './share.js';
 import type { Turn } from './turn.js';
-
-/** How long the record may take; the log itself gives up earlier. */
-const RECORD_DEADLINE_MS = 2_000;
 
 /** What is about to be answered. */
 interface Outcome {
@@ -47,9 +45,11 @@ export async function serveKnownCaller(
   });
   count(turn, findings);
   const event = auditEvent(turn, principal, action, namespace, findings, outcome);
+  const startedMs = turn.clock.monotonic();
   await new CallerDeadline(turn.clock, RECORD_DEADLINE_MS).run('audit_unavailable', () =>
     turn.setup.parts.audit.append(event),
   );
+  turn.setup.parts.metrics?.recorded(turn.clock.monotonic() - startedMs);
   if (outcome.reply !== undefined) return outcome.reply;
   throw outcome.error;
 }

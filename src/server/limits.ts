@@ -96,6 +96,8 @@ export const ANSWER_TIMEOUT_MS = 30_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** What the caller waits at most for the parts we ask: identity, roles, key service. */
 export const CALLER_DEADLINE_MS = 5_000;
+/** How long the record of a request may take; the log itself gives up earlier. */
+export const RECORD_DEADLINE_MS = 2_000;
 /** How long a request waits for its turn. */
 export const MAX_WAIT_MS = 1_000;
 /** How long a server that stops waits for what is in flight. */

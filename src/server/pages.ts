@@ -12,6 +12,7 @@ import type { PageName } from './route.js';
 import { shareOf } from './share.js';
 import { signedInPage, signedOutPage } from './sign-in-pages.js';
 import type { Turn } from './turn.js';
+import { putOnRecord, withRecord } from './visit.js';
 import { whyPage } from './why-page.js';
 
 /** A form of ours is one token. */
@@ -73,7 +74,9 @@ async function startSignIn(turn: Turn, signIn: SignIn): Promise<void> {
 async function finishSignIn(turn: Turn, signIn: SignIn): Promise<void> {
   const { exchange, headers } = turn;
   exchange.headers.push(['Set-Cookie', signIn.forgetPending()]);
-  exchange.headers.push(['Set-Cookie', await signIn.finish(queryOf(turn).toString(), headers.cookie)]);
+  const { identity, cookie } = await signIn.finish(queryOf(turn).toString(), headers.cookie);
+  await putOnRecord(turn, { activity: 'sign-in', identity }, 303);
+  exchange.headers.push(['Set-Cookie', cookie]);
   redirect(turn, signIn.address('/signin'));
 }
 
@@ -87,13 +90,17 @@ async function signOut(turn: Turn, signIn: SignIn): Promise<void> {
       throw new KeyholeError('origin_refused', 'this form was shown to somebody else');
   }
   turn.exchange.headers.push(['Set-Cookie', signIn.sessions.end(session)]);
+  if (session !== undefined)
+    await putOnRecord(turn, { activity: 'sign-out', identity: session.principal }, 303);
   redirect(turn, signIn.address('/signin'));
 }
 
 async function showWhy(turn: Turn, signIn: SignIn, session: Session | undefined): Promise<void> {
   if (session === undefined)
     throw new KeyholeError('token_missing', 'to see what you may do here, sign in first');
-  const page = await whyPage(turn, signIn, session, queryOf(turn).getAll('namespace'));
+  const namespaces = queryOf(turn).getAll('namespace');
+  const looking = { activity: 'look', identity: session.principal, namespaces } as const;
+  const page = await withRecord(turn, looking, () => whyPage(turn, signIn, session, namespaces));
   show(turn, 200, 'ok', page);
 }
 

@@ -95,7 +95,7 @@ function tokenAnswer(idToken: string): void {
 async function signedIn(more: Claims = {}): Promise<string> {
   const begun = await begin();
   tokenAnswer(await sign(key, idTokenClaims(begun, more)));
-  return signIn.finish(returned(begun), begun.cookie);
+  return (await signIn.finish(returned(begun), begun.cookie)).cookie;
 }
 
 describe('a sign-in', () => {
