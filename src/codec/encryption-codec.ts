@@ -60,6 +60,7 @@ export class EncryptionCodec implements PayloadCodec {
   readonly #alsoOpens: ReadonlySet<string>;
   readonly #calls: KeyCalls;
   readonly #observer: Observer | undefined;
+  #keyring: Keyring;
   #dataKeys: DataKeys;
   #cipher: PayloadCipher;
 
@@ -73,7 +74,8 @@ export class EncryptionCodec implements PayloadCodec {
     this.#alsoOpens = new Set(alsoOpens);
     this.#observer = observer;
     this.#calls = new KeyCalls(observer === undefined ? {} : { observer });
-    [this.#dataKeys, this.#cipher] = this.#partsFor(options);
+    this.#keyring = keyringOf(options, options);
+    [this.#dataKeys, this.#cipher] = this.#partsFor(this.#keyring);
   }
 
   /**
@@ -83,13 +85,15 @@ export class EncryptionCodec implements PayloadCodec {
    * @throws TypeError for keys that cannot be right; then nothing has changed.
    */
   reload(keys: EncryptionKeys): void {
-    [this.#dataKeys, this.#cipher] = this.#partsFor(keys);
+    const keyring = keyringOf(keys, this.#options);
+    keyring.succeeds(this.#keyring);
+    this.#keyring = keyring;
+    [this.#dataKeys, this.#cipher] = this.#partsFor(keyring);
     this.#calls.clear();
   }
 
-  #partsFor(keys: EncryptionKeys): [DataKeys, PayloadCipher] {
+  #partsFor(keyring: Keyring): [DataKeys, PayloadCipher] {
     const { observer, dataKeyMaxAgeMs, openedKeyTtlMs } = this.#options;
-    const keyring = keyringOf(keys, this.#options);
     const reporting = observer === undefined ? {} : { observer };
     const dataKeys = new DataKeys({
       keyring,

@@ -14,6 +14,7 @@ import { TokenVerifier } from '../access/token-verifier.js';
 import { PayloadCipher } from '../codec/payload-cipher.js';
 import { DataKeys } from '../keys/data-keys.js';
 import { KeyCalls } from '../keys/key-calls.js';
+import type { Keyring } from '../keys/keyring.js';
 import type { Observer } from '../observer.js';
 import type { CodecServerParts } from '../server/app.js';
 import type { Metrics } from '../server/metrics.js';
@@ -33,6 +34,7 @@ export interface Lasting {
 
 export interface Assembled {
   readonly parts: CodecServerParts;
+  readonly keyring: Keyring;
   readonly verifier: TokenVerifier;
   readonly signIn: OpenedSignIn | undefined;
   /** Loads key sets and role lists, so that the first caller need not wait. Never rejects. */
@@ -45,7 +47,8 @@ export interface Assembled {
  * Asks key services whether the keys of namespaces that are listed by name work: what they *answer* may be a problem,
  * that they do not answer is only logged.
  *
- * @param previous - what ran until now: the key sets of issuers that did not change stay loaded.
+ * @param previous - what ran until now: the key sets of issuers that did not change stay loaded, and wrapping keys that
+ * were seen to serve two namespaces stay known.
  */
 export async function assemble(
   config: Config,
@@ -65,6 +68,7 @@ export async function assemble(
     close();
     return { problems };
   }
+  if (previous !== undefined) keyring.succeeds(previous.keyring);
   const calls = new KeyCalls({ callsPerSecond: config.server.limits.keyCallsPerSecond, observer });
   const dataKeys = new DataKeys({ keyring, calls, observer });
   const source = roleSourceOf(config.access, egress, logger);
@@ -85,6 +89,7 @@ export async function assemble(
   };
   const assembled: Assembled = {
     parts,
+    keyring,
     verifier,
     signIn,
     warm: async () => {

@@ -68,7 +68,7 @@ const MAX_RESOLVED = 10_000;
 export class Keyring {
   readonly #patterns: readonly { readonly pattern: string; readonly entry: Entry }[];
   readonly #resolved = new Map<string, NamespaceKeys>();
-  readonly #servedBy = new Map<string, string | typeof SEVERAL>();
+  #servedBy = new Map<string, string | typeof SEVERAL>();
 
   constructor(given: readonly KeyringEntry[]) {
     const entries = given.map((entry) => ({ ...entry, reads: new ForeignReads(entry.reads ?? []) }));
@@ -114,6 +114,19 @@ export class Keyring {
     if (known !== undefined) this.#servedBy.set(identity, SEVERAL);
     else if (this.#servedBy.size < MAX_RESOLVED) this.#servedBy.set(identity, namespace);
     return known;
+  }
+
+  /**
+   * Takes the place of `previous`: a key that served two namespaces there goes on counting as shared, for payloads of
+   * both are under it. What one of the two sees from now on, the other sees too.
+   */
+  succeeds(previous: Keyring): void {
+    const own = this.#servedBy;
+    this.#servedBy = previous.#servedBy;
+    for (const [identity, by] of own) {
+      if (by === SEVERAL) this.#servedBy.set(identity, SEVERAL);
+      else this.noteUse(identity, by);
+    }
   }
 
   /**

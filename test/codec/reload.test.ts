@@ -46,3 +46,35 @@ test('keys that cannot be right change nothing', async () => {
   const [payload] = await codec.encode([PLAIN], { namespace });
   expect(Buffer.from(payload?.metadata?.['encryption-key-id'] ?? []).toString()).toBe('old');
 });
+
+test('a key that was seen to serve two namespaces stays shared after reload(): payloads of both are under it', async () => {
+  const key = new FakeWrappingKey();
+  const entry = { wrap: () => key, write: 'encryption-jwt', sharesKey: false } as const;
+  const orders = { ...entry, namespaces: [namespace] };
+  const billing = { ...entry, namespaces: ['billing.a1b2c'], wrap: () => key };
+  const codec = new EncryptionCodec({ keys: new Keyring([orders, billing]) });
+  const sealed = await codec.encode([PLAIN], { namespace });
+  await expect(codec.encode([PLAIN], { namespace: 'billing.a1b2c' })).rejects.toThrow();
+  codec.reload({ keys: new Keyring([orders]) });
+  const refused = { code: 'format_not_enabled' };
+  await expect(codec.decode(sealed, { namespace })).rejects.toMatchObject(refused);
+  codec.reload({ keys: new Keyring([{ ...orders, insecureSharedKeyReads: true }]) });
+  expect(await codec.decode(sealed, { namespace })).toHaveLength(1);
+});
+
+test('what keys were seen to serve before they took another keyring’s place counts as well', () => {
+  const entry = { namespaces: ['*'], wrap: () => new FakeWrappingKey(), sharesKey: true };
+  const [first, second] = [new Keyring([entry]), new Keyring([entry])];
+  first.noteUse('one', 'a');
+  second.noteUse('one', 'b');
+  second.noteUse('two', 'c');
+  second.succeeds(first);
+  first.noteUse('two', 'd');
+  for (const [identity, served] of [
+    ['one', 'b'],
+    ['two', 'c'],
+  ] as const)
+    expect(() => {
+      second.assertServesOnly(identity, served);
+    }).toThrow(/serves another namespace/);
+});
