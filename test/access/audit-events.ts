@@ -1,7 +1,7 @@
 // Records as the codec server hands them in, and how they are read back.
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { AuditEvent } from '../../src/access/audit-log.js';
+import type { AuditEvent, Visit } from '../../src/access/audit-log.js';
 import { keepStream } from '../streams.js';
 
 export function auditEvent(requestId: string, changed: Partial<AuditEvent> = {}): AuditEvent {
@@ -24,6 +24,11 @@ export function auditEvent(requestId: string, changed: Partial<AuditEvent> = {})
     digests: ['a'.repeat(64), 'b'.repeat(64)],
     ...changed,
   };
+}
+
+export function visit(activity: Visit['activity'], changed: Partial<Visit> = {}): Visit {
+  const { requestId, who } = auditEvent(activity);
+  return { requestId, activity, status: 200, outcome: 'ok', who, namespaces: [], ...changed };
 }
 
 /** What tests give as the writer of a record. */

@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { AuditChain } from '../../src/access/audit-chain.js';
 import { gapRecord, requestRecord, startRecord, type AuditRecord } from '../../src/access/audit-record.js';
+import { visitRecord } from '../../src/access/audit-visit-record.js';
 import { ACTIONS } from '../../src/access/policy.js';
-import { auditEvent, WRITER } from './audit-events.js';
+import { auditEvent, visit, WRITER } from './audit-events.js';
 import { ocsfMistakes } from './ocsf.js';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
@@ -26,15 +27,48 @@ const RECORDS: readonly (readonly [what: string, record: AuditRecord])[] = [
   ],
   ['a caller over IPv6', requestRecord(auditEvent('r', { who: { ...who, address: '2001:db8::1' } }), NOW)],
   ['a caller who went away', requestRecord(auditEvent('r', { status: 0, outcome: 'caller_gone' }), NOW)],
+  ['a look', visitRecord(visit('look', { namespaces: ['orders.a1b2c', 'billing.a1b2c'] }), NOW)],
+  ['a look at all namespaces', visitRecord(visit('look'), NOW)],
+  ['a look that was refused', visitRecord(visit('look', { status: 429, outcome: 'rate_limited' }), NOW)],
   ['a gap', gapRecord({ refused: 3, sinceMs: NOW - 5_000 }, NOW)],
   ['the first start', startRecord({ ...WRITER, cause: 'start', after: undefined }, NOW)],
   ['a start after another chain', startRecord({ ...WRITER, cause: 'failure', after: LINK }, NOW)],
 ];
 
+const SESSION_RECORDS: readonly (readonly [what: string, record: AuditRecord])[] = [
+  ['a sign-in', visitRecord(visit('sign-in'), NOW)],
+  ['a sign-out', visitRecord(visit('sign-out'), NOW)],
+  ['somebody without an e-mail', visitRecord(visit('sign-in', { who: { ...who, email: undefined } }), NOW)],
+];
+
+function written(record: AuditRecord): Record<string, unknown> {
+  return JSON.parse(new AuditChain().lines([record]).toString()) as Record<string, unknown>;
+}
+
 describe('the line of', () => {
   test.each(RECORDS)('%s is OCSF 1.8 Datastore Activity', (_what, record) => {
-    const line = new AuditChain().lines([record]).toString();
-    expect(ocsfMistakes(JSON.parse(line))).toEqual([]);
+    expect(written(record)).toMatchObject({ class_uid: 6005, category_uid: 6 });
+    expect(ocsfMistakes(written(record))).toEqual([]);
+  });
+
+  test.each(SESSION_RECORDS)('%s is OCSF 1.8 Authentication', (_what, record) => {
+    expect(written(record)).toMatchObject({ class_uid: 3002, category_uid: 3 });
+    expect(ocsfMistakes(written(record))).toEqual([]);
+  });
+});
+
+test('a sign-in is a Logon, a sign-out a Logoff, of the person and with their address', () => {
+  const told = (['sign-in', 'sign-out'] as const).map((activity) => visitRecord(visit(activity), NOW));
+  expect(told.map(({ activity_name, type_uid }) => [activity_name, type_uid])).toEqual([
+    ['Logon', 300201],
+    ['Logoff', 300202],
+  ]);
+  expect(told[0]).toMatchObject({
+    user: { uid: 'auth0|alice', email_addr: 'alice@example.com' },
+    actor: { idp: { name: 'https://idp.example/' } },
+    src_endpoint: { ip: '127.0.0.1' },
+    status_code: 'ok',
+    unmapped: { type: 'sign-in' },
   });
 });
 
@@ -45,10 +79,9 @@ test.each<[what: string, change: (record: Record<string, unknown>) => void, mist
   ['a time as text', (record) => (record['time'] = '2026'), 'time: no timestamp_t'],
   ['an address that is none', (record) => (record['src_endpoint'] = { ip: 'x' }), 'src_endpoint.ip: no ip_t'],
   ['no datastore', (record) => delete record['database'], ': none of database, databucket, table'],
+  ['another class', (record) => (record['class_uid'] = 6006), 'class_uid: not of its enum'],
 ])('%s would be noticed', (_what, change, mistake) => {
-  const record = JSON.parse(
-    new AuditChain().lines([requestRecord(auditEvent('r'), NOW)]).toString(),
-  ) as Record<string, unknown>;
+  const record = written(requestRecord(auditEvent('r'), NOW));
   change(record);
   expect(ocsfMistakes(record)).toContain(mistake);
 });

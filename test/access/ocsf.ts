@@ -23,14 +23,25 @@ interface Schema {
   readonly objects: Readonly<Record<string, Shape>>;
 }
 
-const SCHEMA = JSON.parse(
-  readFileSync(new URL('ocsf-datastore-activity.json', import.meta.url), 'utf8'),
-) as Schema;
+/** Datastore Activity, with the types and most objects of both. */
+const SCHEMA = read('ocsf-datastore-activity.json') as Schema;
+const AUTHENTICATION = read('ocsf-authentication.json') as Pick<Schema, 'class' | 'objects'>;
+const CLASSES: ReadonlyMap<unknown, Shape> = new Map([
+  [6005, SCHEMA.class],
+  [3002, AUTHENTICATION.class],
+]);
+const OBJECTS = { ...SCHEMA.objects, ...AUTHENTICATION.objects };
 
-/** Everything about a record that is not as OCSF 1.8 defines class 6005, with its path. */
+function read(file: string): unknown {
+  return JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8'));
+}
+
+/** Everything about a record that is not as OCSF 1.8 defines its class, 6005 or 3002, with its path. */
 export function ocsfMistakes(record: unknown): string[] {
-  const mistakes = mistakesOf(record, SCHEMA.class, '');
   const { class_uid, activity_id, type_uid, metadata } = record as Record<string, unknown>;
+  const shape = CLASSES.get(class_uid);
+  if (shape === undefined) return ['class_uid: not of its enum'];
+  const mistakes = mistakesOf(record, shape, '');
   if (type_uid !== Number(class_uid) * 100 + Number(activity_id))
     mistakes.push('type_uid: not of the activity');
   if ((metadata as { version?: unknown } | undefined)?.version !== SCHEMA.version)
@@ -65,7 +76,7 @@ function attributeMistakes(value: unknown, attribute: Attribute, path: string): 
 function valueMistakes(value: unknown, { type, enum: values }: Attribute, path: string): string[] {
   if (values !== undefined && !values.includes(value as number | string)) return [`${path}: not of its enum`];
   if (type === 'object') return typeof value === 'object' && value !== null ? [] : [`${path}: no object`];
-  const shape = SCHEMA.objects[type];
+  const shape = OBJECTS[type];
   if (shape !== undefined) return mistakesOf(value, shape, `${path}.`);
   return isScalar(value, type) ? [] : [`${path}: no ${type}`];
 }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock, type Clock } from '../../src/access/clock.js';
 import { SESSION_COOKIE, SIGN_IN_COOKIE } from '../../src/access/session-cookie.js';
 import { SignIn } from '../../src/access/sign-in.js';
+import { KeyholeError } from '../../src/errors.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { HandBrowser } from '../dev/browser.js';
@@ -58,6 +59,8 @@ afterAll(async () => {
 beforeEach(() => {
   browser = new HandBrowser(certificates.ca);
   running.audit.events.length = 0;
+  running.audit.visits.length = 0;
+  running.audit.strangers.length = 0;
 });
 
 const signInWith = (clock?: Clock): SignIn =>
@@ -196,6 +199,77 @@ describe('somebody who signed in', () => {
     expect((await page('/signin')).text).toContain('Sign in to see payloads');
     const late = await decode(FROM_UI, copy);
     expect([late.status, late.code()]).toEqual([401, 'token_expired']);
+  });
+});
+
+describe('on record are', () => {
+  const visits = (): string[] =>
+    running.audit.visits.map(
+      ({ activity, who, namespaces, status, outcome }) =>
+        `${who.email ?? ''} ${activity} ${namespaces.join(' ')} ${status} ${outcome}`,
+    );
+  const failing = async <T>(work: () => Promise<T>): Promise<T> => {
+    running.audit.failure = new KeyholeError('audit_unavailable', 'the disk is full');
+    try {
+      return await work();
+    } finally {
+      running.audit.failure = undefined;
+    }
+  };
+  const signOut = async (): Promise<Response> => {
+    const token = /name="token" value="([^"]+)"/.exec((await page('/signin')).text)?.[1] ?? '';
+    return browser.submit(`${origin}/signout`, origin, { token });
+  };
+
+  test('who signed in, looked up what they may do, and signed out; and no line of theirs among strangers', async () => {
+    await signIn(browser);
+    await page(`/why?namespace=${ORDERS}`);
+    await page('/why?namespace=a&namespace=b');
+    await signOut();
+    expect(visits()).toEqual([
+      'admin@example.com sign-in  303 ok',
+      `admin@example.com look ${ORDERS} 200 ok`,
+      'admin@example.com look a b 400 namespace_conflict',
+      'admin@example.com sign-out  303 ok',
+    ]);
+    expect(running.audit.visits[0]?.who).toMatchObject({ issuer: provider.issuer, address: '127.0.0.1' });
+    expect(running.audit.strangers).toEqual([]);
+  });
+
+  test('nobody who failed to: whoever that was counts among the strangers', async () => {
+    const link = await walkToCallback(browser, 'admin@example.com');
+    const other = new HandBrowser(certificates.ca);
+    expect((await other.request(link)).status).toBe(401);
+    expect((await page('/why', other)).status).toBe(401);
+    await expect
+      .poll(() => running.audit.strangers.map(({ route, code }) => `${route} ${code}`))
+      .toEqual(['signin-callback token_missing', 'why token_missing']);
+    expect(visits()).toEqual([]);
+  });
+
+  test('all who get a session: without a record there is none', async () => {
+    const link = await walkToCallback(browser, 'admin@example.com');
+    const answer = await failing(() => browser.request(link));
+    expect(answer.status).toBe(503);
+    expect(browser.cookies.has(SESSION_COOKIE)).toBe(false);
+  });
+
+  test('all who learn what they may do: without a record nothing is said', async () => {
+    await signIn(browser);
+    const { status, text } = await failing(() => page(`/why?namespace=${ORDERS}`));
+    expect(status).toBe(503);
+    expect(text).not.toContain('You may');
+  });
+
+  test('not always those who sign out: that takes effect even where it cannot be written', async () => {
+    await signIn(browser);
+    const copy = sessionOf(browser);
+    const { text } = await page('/signin');
+    const token = /name="token" value="([^"]+)"/.exec(text)?.[1] ?? '';
+    const answer = await failing(() => browser.submit(`${origin}/signout`, origin, { token }));
+    expect(answer.status).toBe(503);
+    expect(browser.cookies.has(SESSION_COOKIE)).toBe(false);
+    expect((await decode(FROM_UI, copy)).code()).toBe('token_expired');
   });
 });
 
