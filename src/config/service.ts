@@ -38,7 +38,7 @@ const RETIRED_MS = REQUEST_TIMEOUT_MS + 2 * CALLER_DEADLINE_MS;
  */
 export async function startService(options: ServiceOptions): Promise<StartResult> {
   const { config, logger } = options;
-  const metrics = createMetrics();
+  const metrics = createMetrics(packageVersion());
   const opened = await openAudit(config, { ...options, metrics });
   if ('problems' in opened) {
     await metrics.close();

@@ -16,6 +16,11 @@ export class Admission {
   readonly #taken = new Map<string, Taken>();
   #heldBytes = 0;
 
+  get levels(): { readonly inFlight: number; readonly waiting: number; readonly heldBytes: number } {
+    const { taken: inFlight, waiting } = this.#places;
+    return { inFlight, waiting, heldBytes: this.#heldBytes };
+  }
+
   /**
    * Does `work` in a place, waiting for one at most a second, whether or not its answer is taken.
    *

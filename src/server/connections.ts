@@ -76,6 +76,10 @@ export class Connections {
     else if (!connection.socket.destroyed) this.#rest(connection);
   }
 
+  get size(): number {
+    return this.#open.size;
+  }
+
   /** The requests in progress on a connection. */
   inProgress(name: string): readonly InProgress[] {
     return [...(this.#open.get(name)?.requests ?? [])];

@@ -43,6 +43,7 @@ export class HttpCodecServer implements CodecServer {
   readonly #connections = new Connections();
   #server: Server | HttpsServer | undefined;
   #secure: HttpsServer | undefined;
+  #certificateExpiresMs: number | undefined;
   #unwatch: () => void = () => undefined;
   #stopping: Promise<void> | undefined;
   readonly #hurry = new AbortController();
@@ -51,6 +52,12 @@ export class HttpCodecServer implements CodecServer {
     this.#setup = setupOf(parts);
     this.#clock = parts.clock ?? systemClock;
     this.#budgets = new CallerBudgets(this.#clock);
+    parts.metrics?.levels(() => ({
+      ...this.#admission.levels,
+      ready: this.#ready(),
+      connections: this.#connections.size,
+      certificateExpiresMs: this.#certificateExpiresMs,
+    }));
   }
 
   async listen(): Promise<{ readonly url: string; readonly port: number }> {
@@ -75,7 +82,7 @@ export class HttpCodecServer implements CodecServer {
     if (tls === undefined || this.#secure === undefined) return;
     const pair = await loadKeyPair(tls, this.#clock.wall());
     this.#secure.setSecureContext({ cert: pair.cert, key: pair.key, minVersion: 'TLSv1.2' });
-    this.#warnOfExpiry(pair.expiresAtMs);
+    this.#noteExpiry(pair.expiresAtMs);
   }
 
   drain(): Promise<void> {
@@ -100,7 +107,7 @@ export class HttpCodecServer implements CodecServer {
     };
     if (tls === undefined) return this.#prepare(createHttpServer(settings));
     const pair = await loadKeyPair(tls, this.#clock.wall());
-    this.#warnOfExpiry(pair.expiresAtMs);
+    this.#noteExpiry(pair.expiresAtMs);
     const secure = createHttpsServer({
       ...settings,
       cert: pair.cert,
@@ -210,7 +217,8 @@ export class HttpCodecServer implements CodecServer {
     );
   }
 
-  #warnOfExpiry(expiresAtMs: number): void {
+  #noteExpiry(expiresAtMs: number): void {
+    this.#certificateExpiresMs = expiresAtMs;
     if (expiresAtMs - this.#clock.wall() > EXPIRY_WARNING_MS) return;
     this.#setup.parts.logger.warn(
       { expires: new Date(expiresAtMs).toISOString() },

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Observer } from '../observer.js';
+import { measureProcess } from './process-metrics.js';
 import { Tally } from './tally.js';
 
 /** One request that was answered. */
@@ -18,6 +19,19 @@ export interface RequestFigures {
   readonly durationMs: number;
 }
 
+/** How things stand with a server at this moment. */
+export interface Levels {
+  readonly ready: boolean;
+  readonly connections: number;
+  /** Requests that have a place, and that wait for one. */
+  readonly inFlight: number;
+  readonly waiting: number;
+  /** Bytes of bodies in memory. */
+  readonly heldBytes: number;
+  /** Since the epoch; `undefined` without TLS. */
+  readonly certificateExpiresMs: number | undefined;
+}
+
 /** Counters of one process; each starts at 0. No label ever holds what a caller chose freely. */
 export interface Metrics {
   /** For `PayloadCipher`, `DataKeys` and `KeyCalls`: payloads by format and outcome, key-service calls, cache. */
@@ -27,6 +41,10 @@ export interface Metrics {
   payloads(outcome: 'passed' | 'refused', count: number): void;
   /** How old what a decision rested on was. */
   decisionAge(ageMs: number): void;
+  /** How long a record took to be durable. */
+  recorded(durationMs: number): void;
+  /** Called whenever Prometheus asks; one server a process. */
+  levels(read: () => Levels): void;
   /** A line of the record was told as a checkpoint: its place in its chain, and that it was now. */
   auditCheckpoint(sequence: number): void;
   /** Serves `GET /metrics` on a listener of its own; port 0 takes a free one. */
@@ -37,10 +55,17 @@ export interface Metrics {
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const AGES = [1, 5, 15, 30, 60, 120, 300, 900];
 
-export function createMetrics(): Metrics {
+/** @param version - of the package. */
+export function createMetrics(version = 'unknown'): Metrics {
   const exporter = new PrometheusExporter({ preventServerStart: true, withoutTargetInfo: true });
   const provider = new MeterProvider({ readers: [exporter] });
   const meter = provider.getMeter('temporal-keyhole');
+  const endMeasuring = measureProcess(meter);
+  meter
+    .createObservableGauge('keyhole_build_info', { description: 'always 1; what runs is in the labels' })
+    .addCallback((result) => {
+      result.observe(1, { version, node: process.versions.node });
+    });
   let server: Server | undefined;
   const payloads: PayloadTally = new Tally(meter, 'keyhole_payloads', 'payloads by format and outcome', [
     'format',
@@ -49,6 +74,7 @@ export function createMetrics(): Metrics {
   const observer = payloadObserver(meter, payloads);
   return {
     ...requestMetrics(meter),
+    levels: levelGauges(meter),
     observer: () => observer,
     payloads: (outcome, count) => {
       if (count > 0) payloads.add(count, 'any', outcome);
@@ -69,12 +95,15 @@ export function createMetrics(): Metrics {
         server.close();
         server.closeAllConnections();
       }
+      endMeasuring();
       await provider.shutdown();
     },
   };
 }
 
-function requestMetrics(meter: Meter): Pick<Metrics, 'request' | 'decisionAge' | 'auditCheckpoint'> {
+function requestMetrics(
+  meter: Meter,
+): Pick<Metrics, 'request' | 'decisionAge' | 'recorded' | 'auditCheckpoint'> {
   const requests = meter.createCounter('keyhole_requests', { description: 'requests answered' });
   const duration = meter.createHistogram('keyhole_request_duration_seconds', {
     description: 'from the request line to the end of the answer',
@@ -83,6 +112,10 @@ function requestMetrics(meter: Meter): Pick<Metrics, 'request' | 'decisionAge' |
   const age = meter.createHistogram('keyhole_decision_age_seconds', {
     description: 'age of what a decision rested on',
     advice: { explicitBucketBoundaries: AGES },
+  });
+  const recorded = meter.createHistogram('keyhole_audit_duration_seconds', {
+    description: 'from the end of a request to its record on disk',
+    advice: { explicitBucketBoundaries: SECONDS },
   });
   const sequence = meter.createGauge('keyhole_audit_checkpoint_sequence', {
     description: 'place in its chain of the last checkpoint of the record',
@@ -102,6 +135,30 @@ function requestMetrics(meter: Meter): Pick<Metrics, 'request' | 'decisionAge' |
     decisionAge: (ageMs) => {
       age.record(ageMs / 1000);
     },
+    recorded: (durationMs) => {
+      recorded.record(durationMs / 1000);
+    },
+  };
+}
+
+function levelGauges(meter: Meter): Metrics['levels'] {
+  return (read) => {
+    const gauge = (name: string, description: string, of: (levels: Levels) => number | undefined): void => {
+      meter.createObservableGauge(name, { description }).addCallback((result) => {
+        const level = of(read());
+        if (level !== undefined) result.observe(level);
+      });
+    };
+    gauge('keyhole_ready', 'whether /health/ready answers 200', ({ ready }) => (ready ? 1 : 0));
+    gauge('keyhole_connections', 'open connections', ({ connections }) => connections);
+    gauge('keyhole_requests_in_flight', 'requests that have a place', ({ inFlight }) => inFlight);
+    gauge('keyhole_requests_waiting', 'requests that wait for a place', ({ waiting }) => waiting);
+    gauge('keyhole_body_bytes_held', 'bytes of bodies in memory', ({ heldBytes }) => heldBytes);
+    gauge(
+      'keyhole_certificate_expiry_time_seconds',
+      'end of the certificate, since the epoch',
+      ({ certificateExpiresMs: at }) => (at === undefined ? undefined : at / 1000),
+    );
   };
 }
 

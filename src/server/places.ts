@@ -18,6 +18,14 @@ export class Places {
     return this.#taken === 0;
   }
 
+  get taken(): number {
+    return this.#taken;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /**
    * Does `work` in a place, waiting for one at most a second. The place is free again once the work is done, whoever
    * went away meanwhile.

@@ -1,7 +1,9 @@
 // What Prometheus reads: counts by route, code and outcome, and nothing a caller chose.
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createMetrics, type Metrics } from '../../src/server/metrics.js';
 import { keepStream, plantSecret } from '../streams.js';
+import { exercisedMetrics } from './exercised-metrics.js';
 import { bodyOf, ORDERS, plainPayload, startServer, type RunningServer } from './running-server.js';
 
 let metrics: Metrics;
@@ -62,4 +64,76 @@ test('a port that is taken is told', async () => {
   await expect(createMetrics().listen({ host: '127.0.0.1', port })).rejects.toMatchObject({
     code: 'EADDRINUSE',
   });
+});
+
+test('how things stand is told: requests in flight and held bytes, connections, readiness', async () => {
+  let open: () => void = () => undefined;
+  running.authorizer.gate = new Promise((resolve) => (open = resolve));
+  const asking = running.ask('/decode', { as: 'admin', namespace: ORDERS, body: '{"payloads":[]}' });
+  await expect.poll(page).toMatch(/^keyhole_requests_in_flight\S* 1$/m);
+  const busy = await page();
+  expect(busy).toMatch(/^keyhole_connections\S* 1$/m);
+  expect(busy).toMatch(/^keyhole_ready\S* 1$/m);
+  open();
+  await asking;
+  running.authenticator.isReady = false;
+  await expect.poll(page).toMatch(/^keyhole_connections\S* 0$/m);
+  const idle = await page();
+  expect(idle).toMatch(/^keyhole_requests_in_flight\S* 0$/m);
+  expect(idle).toMatch(/^keyhole_ready\S* 0$/m);
+  expect(idle).not.toContain('certificate');
+});
+
+test('bytes of bodies are told while they are held', async () => {
+  let open: () => void = () => undefined;
+  const body = bodyOf(plainPayload('x'));
+  running.audit.gate = new Promise((resolve) => (open = resolve));
+  const asking = running.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+  await expect.poll(page).toMatch(new RegExp(`^keyhole_body_bytes_held\\S* ${body.length}$`, 'm'));
+  open();
+  await asking;
+  await expect.poll(page).toMatch(/^keyhole_body_bytes_held\S* 0$/m);
+});
+
+test('how long a record took to be durable is told', async () => {
+  let open: () => void = () => undefined;
+  running.audit.gate = new Promise((resolve) => (open = resolve));
+  const asking = running.ask('/decode', { as: 'reader', namespace: ORDERS });
+  await expect.poll(page).toMatch(/^keyhole_decision_age_seconds_count\S* 1$/m);
+  expect(await page()).not.toContain('keyhole_audit_duration_seconds');
+  open();
+  await asking;
+  expect(await page()).toMatch(/^keyhole_audit_duration_seconds_count\S* 1$/m);
+});
+
+test('a blocked event loop is told as late timers', async () => {
+  const longestDelay = async (): Promise<number> => {
+    const until = performance.now() + 300;
+    while (performance.now() < until);
+    const pattern = /^keyhole_event_loop_delay_seconds\{quantile="1"\S*\} (\S+)$/m;
+    return Number(pattern.exec(await page())?.[1]);
+  };
+  await expect.poll(longestDelay).toBeGreaterThan(0.25);
+});
+
+test('every metric stands in the document with its labels, and none that is not told', async () => {
+  const { types, samples } = await exercisedMetrics();
+  const told = [...types].map(([name, type]) => {
+    const series = type === 'histogram' ? `${name}_count` : name;
+    const labels = Object.keys(samples.get(series)?.[0] ?? {}).filter((label) => label !== 'otel_scope_name');
+    return [name, type, labels.sort().join(' ')].join(' | ');
+  });
+  const document = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+  const rows = [...document.matchAll(/^\| `(\w+)` \| (counter|gauge|histogram) \|([^|]*)\|/gm)];
+  const documented = rows.map(([, name = '', type = '', labels = '']) =>
+    [
+      name,
+      type,
+      [...labels.matchAll(/\w+/g)]
+        .map(([label]) => label)
+        .sort()
+        .join(' '),
+    ].join(' | '),
+  );
+  expect(documented.sort()).toEqual(told.sort());
 });
