@@ -12,6 +12,8 @@ export const PART_NAMES = [
   'vault',
   'ui-server',
   'chromium',
+  'haproxy',
+  'nginx',
   'python',
   'seed-python',
   'node22',
@@ -25,7 +27,9 @@ export function isPartName(name: string): name is PartName {
 }
 
 /** A part that `npm run parts` builds into a folder of its own. */
-export type BuiltPart = Exclude<PartName, 'temporal' | 'chromium'>;
+export type BuiltPart = Exclude<PartName, 'temporal' | DebianPart>;
+/** A part that is a package of Debian, under its own name. */
+export type DebianPart = 'chromium' | 'haproxy' | 'nginx';
 type PythonPart = 'moto' | 'localstack' | 'python' | 'seed-python';
 
 export const UI_SERVER = { version: '2.58.1', go: '1.26.10', echo: '4.16.0', api: '1.64.1' } as const;
@@ -120,7 +124,12 @@ export function programOf(name: BuiltPart): string {
   }
 }
 
-const CHROMIUMS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+/** Where each may lie, Debian's own place first. */
+const PROGRAMS: Readonly<Record<DebianPart, readonly [string, ...string[]]>> = {
+  chromium: ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'],
+  haproxy: ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy', '/opt/homebrew/bin/haproxy'],
+  nginx: ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/opt/homebrew/bin/nginx'],
+};
 
 /** Where the program of a part is, or would be once `npm run parts` has run. */
 export function pathOf(name: PartName): string {
@@ -130,7 +139,11 @@ export function pathOf(name: PartName): string {
       return candidates.find((path) => existsSync(path)) ?? candidates.at(-1) ?? 'temporal';
     }
     case 'chromium':
-      return process.env['CHROMIUM'] ?? CHROMIUMS.find((path) => existsSync(path)) ?? '/usr/bin/chromium';
+    case 'haproxy':
+    case 'nginx': {
+      const paths = PROGRAMS[name];
+      return process.env[name.toUpperCase()] ?? paths.find((path) => existsSync(path)) ?? paths[0];
+    }
     default:
       return join(folderOf(name), programOf(name));
   }

