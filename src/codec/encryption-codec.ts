@@ -14,6 +14,7 @@ import {
 import { isNamespace } from '../keys/namespace.js';
 import type { WrappingKey } from '../keys/wrapping-key.js';
 import type { Observer } from '../observer.js';
+import { Growth } from './growth.js';
 import { readMark, type Mark, type SealedMark } from './marks.js';
 import { PayloadCipher } from './payload-cipher.js';
 
@@ -116,7 +117,13 @@ export class EncryptionCodec implements PayloadCodec {
     if (payloads.length === 0) return [];
     const namespace = this.#namespaceOf(context);
     const cipher = this.#cipher;
-    return Promise.all(payloads.map(async (payload) => this.#open(cipher, payload, namespace)));
+    const growth = new Growth();
+    return Promise.all(
+      payloads.map(async (payload) => {
+        const opened = this.#open(cipher, payload, namespace);
+        return opened instanceof Promise ? growth.taken(payload, await opened) : opened;
+      }),
+    );
   }
 
   /** From the next payload on, fresh data keys seal (call it after a machine was cloned or restored). */

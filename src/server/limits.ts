@@ -78,8 +78,6 @@ export const MAX_METADATA_VALUE_BYTES = 8 * KIB;
 export const MAX_DATA_BYTES = 4 * MIB;
 /** Distinct wrapped data keys of one request. */
 export const MAX_DATA_KEYS = 1_000;
-/** What the payloads of one request may grow by decompression, all together; one may by `codec/formats/compression.ts`. */
-export const MAX_GROWTH_BYTES = 64 * MIB;
 /** What someone who is not signed in may send to get a notice back. */
 export const MAX_STRANGER_BODY_BYTES = 256 * KIB;
 export const MAX_STRANGER_PAYLOADS = 64;

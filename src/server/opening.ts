@@ -1,10 +1,10 @@
 // Opens the payloads of one request, each judged by itself.
 import type { Payload } from '@temporalio/common';
+import { Growth } from '../codec/growth.js';
 import { readMark, type Mark, type SealedMark } from '../codec/marks.js';
 import { isKeyholeError, isPassing, KeyholeError, type KeyholeErrorCode } from '../errors.js';
 import type { CallerRequest } from './caller-request.js';
 import { eachOf } from './each-of.js';
-import { Growth } from './growth.js';
 import { MAX_DATA_KEYS } from './limits.js';
 
 /** What became of one payload. */

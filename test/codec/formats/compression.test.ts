@@ -184,6 +184,18 @@ describe('a bomb is stopped:', () => {
   });
 });
 
+test('payloads that come together grow by 64 MiB at most, sealed or not; as many open one call after the other', async () => {
+  const codec = codecWith({ reads: ['compression'], compress: { aboveBytes: 1_000 } });
+  const large = { data: Buffer.concat([randomBytes(2 ** 17), Buffer.alloc(12 * 2 ** 20)]) };
+  const [sealed = {}] = await codec.encode([large]);
+  for (const payload of [sealed, zlibbed(large)]) {
+    const six = Array.from({ length: 6 }, () => payload);
+    await expect(codec.decode(six)).rejects.toMatchObject({ code: 'payload_invalid' });
+    expect(await codec.decode(six.slice(1))).toHaveLength(5);
+    expect(await codec.decode(six.slice(1))).toHaveLength(5);
+  }
+});
+
 describe('what claims to be compressed and is not', () => {
   const codec = codecWith({ reads: ['compression'] });
   const small = ['compression.go', 'compression.python']

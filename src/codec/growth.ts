@@ -1,7 +1,9 @@
-// How much the payloads of one request may grow by decompression, all together.
+// How much payloads that come together may grow by decompression: all of one request, or of one call.
 import type { Payload } from '@temporalio/common';
 import { KeyholeError } from '../errors.js';
-import { MAX_GROWTH_BYTES } from './limits.js';
+
+/** Each alone may by `formats/compression.ts`. */
+const MAX_GROWTH_BYTES = 64 * 2 ** 20;
 
 export class Growth {
   #leftBytes = MAX_GROWTH_BYTES;
@@ -16,7 +18,7 @@ export class Growth {
     if (grownBytes > this.#leftBytes)
       throw new KeyholeError(
         'payload_invalid',
-        `the payloads of one request are larger by more than ${MAX_GROWTH_BYTES} bytes once decompressed`,
+        `the payloads that came together are larger by more than ${MAX_GROWTH_BYTES} bytes once decompressed`,
       );
     this.#leftBytes -= grownBytes;
     return inside;
