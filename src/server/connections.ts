@@ -6,6 +6,8 @@ import type { Socket } from 'node:net';
 interface InProgress {
   /** Whether its answer has begun. */
   readonly answered: boolean;
+  /** Whether the connection ends with its answer. */
+  readonly closes: boolean;
   /** Told when the connection closed under it. */
   connectionClosed(): void;
 }
@@ -78,6 +80,12 @@ export class Connections {
 
   get size(): number {
     return this.#open.size;
+  }
+
+  /** Whether it ends with an answer that is on its way: what is sent behind it is no request (RFC 9112 §9.6). */
+  isEnding(name: string): boolean {
+    for (const { closes } of this.#open.get(name)?.requests ?? []) if (closes) return true;
+    return false;
   }
 
   /** The requests in progress on a connection. */

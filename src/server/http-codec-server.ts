@@ -104,6 +104,7 @@ export class HttpCodecServer implements CodecServer {
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: 1_000,
       insecureHTTPParser: false,
+      requireHostHeader: false, // Node's own answer goes past ours
     };
     if (tls === undefined) return this.#prepare(createHttpServer(settings));
     const pair = await loadKeyPair(tls, this.#clock.wall());
@@ -145,6 +146,7 @@ export class HttpCodecServer implements CodecServer {
     const setup = this.#setup;
     const route = routeOf(request.url ?? '');
     const name = nameOf(request.socket);
+    if (this.#connections.isEnding(name) || !request.socket.writable) return;
     const atEnd: (() => void)[] = [];
     const address = clientAddress(request, setup.trusted);
     const headers = readHeaders(request);

@@ -26,6 +26,11 @@ export function headerCount({ rawHeaders }: IncomingMessage): number {
   return rawHeaders.length / 2;
 }
 
+/** Whether a request names no host, which HTTP/1.1 requires (RFC 9112 §3.2). */
+export function lacksHost({ httpVersion, headers }: IncomingMessage): boolean {
+  return httpVersion === '1.1' && headers.host === undefined;
+}
+
 /** @throws KeyholeError `header_repeated` */
 export function assertNotRepeated({ rawHeaders }: IncomingMessage): void {
   const seen: string[] = [];

@@ -6,7 +6,7 @@ import { loggedError } from './error-log.js';
 import { CallerGone } from './request-body.js';
 import { answerHealth } from './health.js';
 import { MAX_HEADERS } from './limits.js';
-import { assertNotRepeated, headerCount } from './request-headers.js';
+import { assertNotRepeated, headerCount, lacksHost } from './request-headers.js';
 import { answerPage } from './pages.js';
 import type { Route } from './route.js';
 import type { Turn } from './turn.js';
@@ -36,6 +36,11 @@ async function routed(turn: Turn, route: Route, ready: () => boolean): Promise<v
   if (headerCount(exchange.request) > MAX_HEADERS) {
     exchange.closes = true;
     exchange.answer(431, 'too_many_headers', undefined);
+    return;
+  }
+  if (lacksHost(exchange.request)) {
+    exchange.closes = true;
+    exchange.answer(400, 'host_missing', undefined);
     return;
   }
   assertNotRepeated(exchange.request);

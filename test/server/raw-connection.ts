@@ -42,7 +42,7 @@ export async function connectRaw(port: number, from = '127.0.0.1'): Promise<RawC
     received: () => received,
     until,
     closed: async () => {
-      if (!ended) await once(socket, 'close');
+      if (!ended) await new Promise((resolve) => socket.once('close', resolve)); // reset or not
       return received;
     },
     end: () => {
