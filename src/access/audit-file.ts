@@ -29,7 +29,12 @@ export interface AuditFilePlace {
   readonly writer: Pick<ChainStart, 'version' | 'configuration'>;
   /** Milliseconds since the epoch. */
   readonly wall: () => number;
+  /** Told of lines once they are durable. */
+  readonly onLines?: OnLines;
 }
+
+/** @param lines - each with its newline. */
+export type OnLines = (lines: Uint8Array, count: number) => void;
 
 interface Writing {
   readonly handle: AuditFileHandle;
@@ -85,6 +90,7 @@ export class AuditFile {
       await handle.datasync();
       await assertOurs(this.#writing);
       this.#last = chain.last;
+      this.#place.onLines?.(lines, records.length);
     } catch (error) {
       this.#writing = undefined;
       handle.close().catch(() => undefined);
@@ -133,6 +139,7 @@ export class AuditFile {
     }
     this.#writing = { handle, chain, size: lines.length };
     this.#last = chain.last;
+    this.#place.onLines?.(lines, 1 + records.length);
   }
 }
 

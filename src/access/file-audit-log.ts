@@ -2,7 +2,13 @@
 import { KeyholeError } from '../errors.js';
 import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
 import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
-import { AuditFile, openForAppending, type AuditFilePlace, type OpenAuditFile } from './audit-file.js';
+import {
+  AuditFile,
+  openForAppending,
+  type AuditFilePlace,
+  type OnLines,
+  type OpenAuditFile,
+} from './audit-file.js';
 import { requestRecord, type AuditRecord, type ChainStart, type Link } from './audit-record.js';
 import { StrangerRefusals, type StrangerRefusal } from './audit-strangers.js';
 import { visitRecord } from './audit-visit-record.js';
@@ -20,6 +26,8 @@ export interface AuditFileOptions extends CheckpointOptions {
   readonly clock?: Clock;
   /** How often refusals of strangers are told. Default is 60 s. */
   readonly strangersMs?: number;
+  /** Told of lines once they are durable. Must take no time, and not throw. */
+  readonly onLines?: OnLines;
   /** Default is the file system's. */
   readonly open?: OpenAuditFile;
   /** Default is the file system's. */
@@ -33,8 +41,8 @@ export interface AuditFileOptions extends CheckpointOptions {
  * @throws Error if the file cannot be made and synced.
  */
 export async function openAuditFile(path: string, options: AuditFileOptions): Promise<AuditLog> {
-  const { deadlineMs = 1_000, clock = systemClock, open = openForAppending, writer } = options;
-  const place = { path, open, writer, wall: () => clock.wall() };
+  const { deadlineMs = 1_000, clock = systemClock, open = openForAppending, writer, onLines } = options;
+  const place = { path, open, writer, wall: () => clock.wall(), ...(onLines && { onLines }) };
   const file = await AuditFile.begin(place, 'start');
   return new FileAuditLog({ place, deadlineMs, clock }, file, options);
 }
