@@ -1,4 +1,4 @@
-// The log: JSON lines on stderr, written as they come, never at the cost of answering.
+// The log: JSON lines on stderr, written a moment later, never at the cost of answering.
 import { destination, pino, type Logger } from 'pino';
 import type { LogLevel } from './config.js';
 
@@ -11,20 +11,48 @@ export interface Log {
 /** Lines that may wait for a reader who does not keep up; beyond them lines are lost, not requests. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
+/** A write of its own for each line would cost more than all else that is done for a small request. */
+const WRITTEN_TOGETHER_MS = 20;
+
 /** @param dest - a file descriptor, or the path of a file. */
 export function createLog(level: LogLevel, dest: number | string): Log {
   const stream = destination({ dest, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES });
   outliveItsFile(stream);
-  const logger = pino(
-    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
-    stream,
-  );
+  const lines = new Lines(stream);
+  const logger = pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, lines);
   return {
     logger,
     flush: () => {
+      lines.writeAll();
       stream.flushSync();
     },
   };
+}
+
+/** Lines that come together are written together. */
+class Lines {
+  readonly #stream: { write(text: string): unknown };
+  #waiting = '';
+  #due: NodeJS.Timeout | undefined;
+
+  constructor(stream: { write(text: string): unknown }) {
+    this.#stream = stream;
+  }
+
+  write(line: string): void {
+    this.#waiting += line;
+    this.#due ??= setTimeout(() => {
+      this.writeAll();
+    }, WRITTEN_TOGETHER_MS);
+  }
+
+  writeAll(): void {
+    clearTimeout(this.#due);
+    this.#due = undefined;
+    const text = this.#waiting;
+    this.#waiting = '';
+    if (text !== '') this.#stream.write(text);
+  }
 }
 
 /** A disk that is full must end neither the process nor, by a flush that tries for ever, keep it from ending. */
