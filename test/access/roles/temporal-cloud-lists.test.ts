@@ -11,6 +11,7 @@ import {
   startCloudOperations,
   type CloudMethod,
   type CloudOperationsStandIn,
+  type KeyStanding,
 } from '../../parts/cloud-operations.js';
 import { plantSecret } from '../../streams.js';
 import { FakeClock } from '../fake-clock.js';
@@ -240,22 +241,30 @@ test('a refused version of the API is an outage', async () => {
   expect(log.text).toContain('unsupported temporal-cloud-api-version');
 });
 
-test('strangers cost not one call while the lists are fresh, whatever namespace they name', async () => {
-  cloud.behaviour.key = { account: 'read', namespaces: [ORDERS] };
-  cloud.behaviour.users = [{ email: ALICE, account: 'read', namespaces: { [ORDERS]: 'admin' } }];
-  const roles = cloudRoles();
-  await rolesOf(roles);
-  const before = cloud.asked.length;
-  for (let index = 0; index < 100_000; index += 1) {
-    const { roles: held } = await roles.rolesOf(
-      principal(`stranger${index}@example.com`),
-      `made-up-${index}.a1b2c`,
-      patient(),
-    );
-    if (held.length > 0) throw new Error(`stranger ${index} holds ${held.join()}`);
-  }
-  expect(cloud.asked).toHaveLength(before);
-});
+test.each<[which: string, key: KeyStanding, namespace: (index: number) => string]>([
+  ['an owner’s key, whatever namespace they name', { account: 'owner' }, (index) => `made-up-${index}.a1b2c`],
+  [
+    'a key that may list people, whatever namespace they name',
+    { account: 'read', namespaces: [ORDERS] },
+    (index) => `made-up-${index}.a1b2c`,
+  ],
+  ['a key that may not, in a namespace whose list is there', { namespaces: [ORDERS] }, () => ORDERS],
+])(
+  '100,000 strangers cost not one call while the lists are fresh, with %s',
+  async (_which, key, namespace) => {
+    cloud.behaviour.key = key;
+    cloud.behaviour.users = [{ email: ALICE, account: 'read', namespaces: { [ORDERS]: 'admin' } }];
+    const roles = cloudRoles();
+    expect(await rolesOf(roles)).toContain('namespace:admin');
+    const before = cloud.asked.length;
+    for (let index = 0; index < 100_000; index += 1) {
+      const stranger = principal(`stranger${index}@example.com`);
+      const { roles: held } = await roles.rolesOf(stranger, namespace(index), patient());
+      if (held.length > 0) throw new Error(`stranger ${index} holds ${held.join()}`);
+    }
+    expect(cloud.asked).toHaveLength(before);
+  },
+);
 
 test('people of a namespace are all of whom the lists tell', async () => {
   cloud.behaviour.key = { namespaces: [ORDERS] };

@@ -1,0 +1,140 @@
+// Many namespaces whose lists are kept fresh at once: how much that asks of the API, and how old what is known becomes.
+import { expect, test } from 'vitest';
+import type { CloudAssignment } from '../../../src/access/roles/cloud-access.js';
+import type {
+  CloudLists,
+  CloudOperations,
+  Page,
+  PageQuestion,
+} from '../../../src/access/roles/cloud-operations-client.js';
+import { fixedApiKey } from '../../../src/access/roles/api-key.js';
+import { OperationsError } from '../../../src/access/roles/operations-error.js';
+import { RequestBudget } from '../../../src/access/roles/request-budget.js';
+import type { RoleAnswer } from '../../../src/access/roles/role-source.js';
+import { TemporalCloudRoles } from '../../../src/access/roles/temporal-cloud.js';
+import { FakeClock } from '../fake-clock.js';
+import { patient, principal } from '../principals.js';
+
+const ALICE = 'alice@example.com';
+const STEP_MS = 100;
+
+/** Time that only the test moves, with what waits for it. */
+class FakeTime extends FakeClock {
+  #waiting: { readonly atMs: number; readonly go: () => void }[] = [];
+
+  pause = (ms: number): Promise<void> =>
+    new Promise((go) => {
+      this.#waiting.push({ atMs: this.monotonicMs + ms, go });
+    });
+
+  /** Until everything that it set off has happened. */
+  async step(ms: number): Promise<void> {
+    this.pass(ms);
+    const due = this.#waiting.filter(({ atMs }) => atMs <= this.monotonicMs);
+    this.#waiting = this.#waiting.filter(({ atMs }) => atMs > this.monotonicMs);
+    for (const { go } of due) go();
+    await new Promise(setImmediate);
+  }
+}
+
+/** Alice is admin of every namespace; our key, of every namespace too, and of nothing else. Takes the budget as the client does. */
+class AdminsKey implements CloudOperations {
+  readonly askedMs: number[] = [];
+  readonly #time: FakeTime;
+  readonly #budget: RequestBudget;
+
+  constructor(time: FakeTime) {
+    this.#time = time;
+    this.#budget = new RequestBudget({ perSecond: 10, burst: 40, clock: time, pause: time.pause });
+  }
+
+  async page<L extends keyof CloudLists>(
+    list: L,
+    { lane }: PageQuestion,
+    signal: AbortSignal,
+  ): Promise<Page<CloudLists[L]>> {
+    await this.#budget.take(signal, lane);
+    this.askedMs.push(this.#time.monotonicMs);
+    if (list === 'users' || list === 'groups')
+      throw new OperationsError('PERMISSION_DENIED', 'not authorized');
+    const access = { permission: 1, permissionDeprecated: '' };
+    const row: CloudAssignment = { id: 'alice', email: ALICE, access, inherited: false };
+    return { rows: list === 'userAssignments' ? [row as CloudLists[L]] : [], nextPageToken: '' };
+  }
+
+  accountId(): Promise<string> {
+    return Promise.resolve('a1b2c');
+  }
+
+  seesAccess(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  close(): void {
+    return undefined;
+  }
+}
+
+/** Of all spans of this length, the most requests that one held. */
+function mostWithin(ms: number, askedMs: readonly number[]): number {
+  let [most, from] = [0, 0];
+  for (const [to, atMs] of askedMs.entries()) {
+    while ((askedMs[from] ?? 0) <= atMs - ms) from += 1;
+    most = Math.max(most, to - from + 1);
+  }
+  return most;
+}
+
+interface Asking {
+  readonly namespaces: number;
+  /** Every namespace is asked about so often. */
+  readonly everyMs: number;
+  /** What is told before is not looked at: the lists are loaded for the first time. */
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+async function ask({ namespaces, everyMs, fromMs, untilMs }: Asking): Promise<{
+  readonly answers: readonly PromiseSettledResult<RoleAnswer>[];
+  readonly askedMs: readonly number[];
+}> {
+  const time = new FakeTime();
+  const operations = new AdminsKey(time);
+  const options = { address: 'localhost:1', apiVersion: 'v0.13.0', apiKey: fixedApiKey('any') };
+  const roles = new TemporalCloudRoles({ ...options, clock: time, operations });
+  const startedMs = time.monotonicMs;
+  const answers: Promise<PromiseSettledResult<RoleAnswer>[]>[] = [];
+  for (let passedMs = 0; passedMs < untilMs; passedMs += STEP_MS) {
+    if (passedMs % everyMs === 0) {
+      const told = Array.from({ length: namespaces }, (_, name) =>
+        roles.rolesOf(principal(ALICE), `n${name}.a1b2c`, patient()),
+      );
+      const settled = Promise.allSettled(told);
+      if (passedMs >= fromMs) answers.push(settled);
+    }
+    await time.step(STEP_MS);
+  }
+  roles.close();
+  const askedMs = operations.askedMs.map((atMs) => atMs - startedMs);
+  return { answers: (await Promise.all(answers)).flat(), askedMs };
+}
+
+test('140 namespaces in use are never told of older than 60 s, by 10 requests a second in all', async () => {
+  const [namespaces, everyMs, fromMs, untilMs] = [140, 1_000, 60_000, 360_000];
+  const { answers, askedMs } = await ask({ namespaces, everyMs, fromMs, untilMs });
+  const told = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  expect(told).toHaveLength(namespaces * 300);
+  expect(told.filter(({ roles }) => roles.join() !== 'namespace:admin')).toEqual([]);
+  expect(told.filter(({ ageMs }) => ageMs >= 60_000)).toEqual([]);
+  expect(told.some(({ ageMs }) => ageMs >= 30_000)).toBe(true);
+  const steady = askedMs.filter((atMs) => atMs >= fromMs);
+  expect(steady.length).toBeGreaterThan(2 * namespaces * 8);
+  expect(mostWithin(60_000, steady)).toBeLessThanOrEqual(600);
+});
+
+test('1,000 namespaces that are all asked about at once cost 40 requests, then 10 a second', async () => {
+  const { askedMs } = await ask({ namespaces: 1_000, everyMs: 10_000, fromMs: 60_000, untilMs: 60_000 });
+  expect(askedMs.length).toBeGreaterThan(590);
+  expect(mostWithin(1_000, askedMs.slice(50))).toBeLessThanOrEqual(11);
+  expect(mostWithin(60_000, askedMs)).toBeLessThanOrEqual(640);
+});
