@@ -5,6 +5,7 @@ import { isLoopback, urlHost, type Address } from './address.js';
 import { variable, type Sourced } from './environment.js';
 import { checkKeyPair, type KeyPairFiles } from './key-pair.js';
 import { fileIn, type Place } from './place.js';
+import type { Problems } from './problems.js';
 import { readValue, type ReadShape } from './read-shape.js';
 import { FILE } from './schema.js';
 
@@ -23,6 +24,7 @@ export async function readServer(file: File, place: Place): Promise<ServerOption
     const sentence = originProblem(origin, loopback);
     if (sentence !== undefined) problems.add(`cors.origins[${index}]`, sentence);
   });
+  checkLimits(limits, problems);
   const publicUrl = publicUrlOf(file, listen?.value, tls, place);
   if (listen === undefined || publicUrl === undefined || trustedProxies === undefined) return undefined;
   if (cors === undefined || denied === undefined || limits === undefined) return undefined;
@@ -73,6 +75,15 @@ function checkReach(
   if (!isLoopback(value) && trustedProxies.length === 0) {
     problems.add(path, 'beyond this machine only with tls, or behind trustedProxies');
   } else warnings.push('there is no tls: what passes the listener can be read on its network');
+}
+
+/** What one limit lets in and another one never would: its sender would be told to try again for ever. */
+function checkLimits(limits: File['limits'], problems: Problems): void {
+  if (limits === undefined) return;
+  if (limits.callerPayloadsPerMinute < limits.payloads)
+    problems.add('limits.callerPayloadsPerMinute', 'must not be less than limits.payloads');
+  if (limits.heldBytes < limits.bodyBytes)
+    problems.add('limits.heldBytes', 'must not be less than limits.bodyBytes');
 }
 
 /** The serialization of an origin (RFC 6454 §6.2), nothing wider. */

@@ -102,6 +102,12 @@ describe('a configuration without a mistake', () => {
     expect((await folder.config()).access.issuers).toEqual(issuers);
   });
 
+  test('may let one caller have what fills the limits of one request', async () => {
+    const limits = { payloads: 100, callerPayloadsPerMinute: 100, bodyBytes: 1048576, heldBytes: 1048576 };
+    await folder.configure({ ...GOOD, limits });
+    expect((await folder.config()).server.limits).toMatchObject(limits);
+  });
+
   test('takes the environment before the file, with paths from the working directory', async () => {
     const sub = join(folder.path, 'elsewhere');
     await folder.write(
@@ -304,6 +310,13 @@ const SHORT: readonly Short[] = [
     { limits: { waiting: 1.5 } },
     {},
     'limits.waiting: must be a whole number from 0 to 65536',
+  ],
+  [
+    'limits of which one refuses for ever what another lets in',
+    { limits: { payloads: 100, callerPayloadsPerMinute: 99, bodyBytes: 1048577, heldBytes: 1048576 } },
+    {},
+    'limits.callerPayloadsPerMinute: must not be less than limits.payloads',
+    'limits.heldBytes: must not be less than limits.bodyBytes',
   ],
   ['no keys', { keys: [] }, {}, 'keys: must not be empty'],
   [
