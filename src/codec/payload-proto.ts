@@ -1,4 +1,5 @@
 // A Payload to and from its protobuf bytes: what is sealed (temporal.api.common.v1.Payload of Temporal's API).
+import { isAscii } from 'node:buffer';
 import type { Payload } from '@temporalio/common';
 import Long from 'long';
 import { KeyholeError } from '../errors.js';
@@ -99,12 +100,13 @@ function readEntry(reader: ProtoReader, metadata: Record<string, Uint8Array>): v
   let value: Uint8Array = EMPTY;
   while (!reader.done()) {
     const tag = reader.varint();
-    if (tag === ENTRY_KEY) key = utf8(reader.bytes());
+    if (tag === ENTRY_KEY) key = reader.text();
     else if (tag === ENTRY_VALUE) value = reader.bytes();
     else reader.skip(tag);
   }
-  // `metadata[key] = …` would set the prototype for the key `__proto__`.
-  Object.defineProperty(metadata, key, { value, enumerable: true, writable: true, configurable: true });
+  // `metadata[key] = …` would set the prototype for the key `__proto__`; for all others it is quicker.
+  if (key !== '__proto__') metadata[key] = value;
+  else Object.defineProperty(metadata, key, { value, enumerable: true, writable: true, configurable: true });
 }
 
 function readSize(reader: ProtoReader): Long {
@@ -182,14 +184,17 @@ class ProtoWriter {
 /** Reads within its bounds only; every length is checked before it is used. */
 class ProtoReader {
   readonly #bytes: Uint8Array;
-  #at = 0;
+  #at: number;
+  readonly #end: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, from = 0, end = bytes.length) {
     this.#bytes = bytes;
+    this.#at = from;
+    this.#end = end;
   }
 
   done(): boolean {
-    return this.#at >= this.#bytes.length;
+    return this.#at >= this.#end;
   }
 
   /** A tag or a length: at most 32 bits. */
@@ -214,16 +219,19 @@ class ProtoReader {
   }
 
   bytes(): Uint8Array {
-    const length = this.varint();
-    const end = this.#at + length;
-    if (end > this.#bytes.length) return malformed();
-    const slice = this.#bytes.subarray(this.#at, end);
-    this.#at = end;
-    return slice;
+    const start = this.#lengthened();
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  text(): string {
+    const start = this.#lengthened();
+    const { buffer, byteOffset } = this.#bytes;
+    return utf8(Buffer.from(buffer, byteOffset + start, this.#at - start));
   }
 
   message(): ProtoReader {
-    return new ProtoReader(this.bytes());
+    const start = this.#lengthened();
+    return new ProtoReader(this.#bytes, start, this.#at);
   }
 
   skip(tag: number): void {
@@ -236,7 +244,7 @@ class ProtoReader {
         this.#advance(8);
         return;
       case 2:
-        this.bytes();
+        this.#lengthened();
         return;
       case 5:
         this.#advance(4);
@@ -246,21 +254,31 @@ class ProtoReader {
     }
   }
 
+  /** Goes behind what a length says; answers where it starts. */
+  #lengthened(): number {
+    const length = this.varint();
+    const start = this.#at;
+    this.#advance(length);
+    return start;
+  }
+
   #byte(): number {
+    if (this.#at >= this.#end) malformed();
     return this.#bytes[this.#at++] ?? malformed();
   }
 
   #advance(count: number): void {
-    if (this.#at + count > this.#bytes.length) malformed();
+    if (this.#at + count > this.#end) malformed();
     this.#at += count;
   }
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-function utf8(bytes: Uint8Array): string {
+/** Of a few ASCII characters, as metadata keys are, natively at once. */
+function utf8(bytes: Buffer): string {
   try {
-    return UTF8.decode(bytes);
+    return isAscii(bytes) ? bytes.toString('latin1') : UTF8.decode(bytes);
   } catch {
     return malformed();
   }
