@@ -11,6 +11,7 @@ import { makeCertificates, type Certificates } from '../../src/dev/certificates.
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { ALICE, RITA } from '../../src/dev/people.js';
 import { fetchTrusting } from '../../src/access/trusting-fetch.js';
+import { newLocalKeyFile } from '../../src/keys/providers/local.js';
 import { keepStream } from '../streams.js';
 import { makeFolder, type Folder } from '../config/folder.js';
 import { Command } from './command.js';
@@ -65,6 +66,8 @@ interface Served {
   readonly url: string;
   /** Status of `POST /encode` as somebody. */
   encode(email: string): Promise<number>;
+  /** Body of a 200. */
+  post(path: string, email: string, body: string): Promise<string>;
   ready(): Promise<number>;
 }
 
@@ -77,18 +80,27 @@ async function serve(
   const [line] = await command.says(stream, /^\{"msg":"listening".*\}$/m);
   const { url } = JSON.parse(line) as { url: string };
   const fetch = fetchTrusting(certificates.ca);
+  const post = async (path: string, email: string, body: string) => {
+    const headers = {
+      authorization: `Bearer ${await provider.tokenFor(email)}`,
+      'content-type': 'application/json',
+      'x-namespace': ORDERS,
+    };
+    const answer = await fetch(`${url}${path}`, { method: 'POST', headers, body });
+    return { status: answer.status, text: await answer.text() };
+  };
   return {
     command,
     url,
     encode: async (email) => {
-      const headers = {
-        authorization: `Bearer ${await provider.tokenFor(email)}`,
-        'content-type': 'application/json',
-        'x-namespace': ORDERS,
-      };
-      const answer = await fetch(`${url}/encode`, { method: 'POST', headers, body: BODY });
-      keepStream('cli-answers', await answer.text());
-      return answer.status;
+      const { status, text } = await post('/encode', email, BODY);
+      keepStream('cli-answers', text);
+      return status;
+    },
+    post: async (path, email, body) => {
+      const { status, text } = await post(path, email, body);
+      if (status !== 200) throw new Error(`${path} answered ${status}: ${text}`);
+      return text;
     },
     ready: async () => (await fetch(`${url}/health/ready`)).status,
   };
@@ -158,6 +170,46 @@ describe('keyhole serve', () => {
     await folder.configure(configuration({}, { [RITA.email]: [`namespace:write@${ORDERS}`] }));
     await reload(served, TAKEN);
     expect([await served.encode(ALICE.email), await served.encode(RITA.email)]).toEqual([403, 200]);
+  });
+
+  test('rotates its wrapping key on SIGHUP while it seals and opens: each request is answered, each payload opens', async () => {
+    const wrapping = (id: string) => ({ provider: 'local', file: `${id}.yaml` });
+    const rotatedTo = async (ids: readonly string[]): Promise<void> => {
+      const [wrap, ...unwrap] = ids.map(wrapping);
+      const keys = [{ namespaces: [ORDERS], wrap, unwrap }];
+      await folder.write(`${ids[0] ?? ''}.yaml`, newLocalKeyFile(ids[0] ?? ''));
+      await folder.configure(configuration({ keys }, { [ALICE.email]: [`namespace:admin@${ORDERS}`] }));
+    };
+    await rotatedTo(['key-0']);
+    const served = await serve();
+    const failures: unknown[] = [];
+    const sealedUnder = new Map<string, string>();
+    let rotating = true;
+    async function roundTrip(): Promise<void> {
+      const sealed = await served.post('/encode', ALICE.email, BODY);
+      const opened = await served.post('/decode', ALICE.email, sealed);
+      if (opened !== BODY) failures.push(opened);
+      const [payload] = (JSON.parse(sealed) as { payloads: { metadata: Record<string, string> }[] }).payloads;
+      sealedUnder.set(Buffer.from(payload?.metadata['encryption-key-id'] ?? '', 'base64').toString(), sealed);
+    }
+    async function work(): Promise<void> {
+      while (rotating) await roundTrip().catch((error: unknown) => failures.push(error));
+    }
+    await roundTrip();
+    const working = Promise.all([work(), work(), work(), work()]);
+    const ids = ['key-0'];
+    for (let rotation = 1; rotation <= 5; rotation++) {
+      ids.unshift(`key-${rotation}`);
+      await rotatedTo(ids);
+      await reload(served, new RegExp(`(?:${TAKEN.source}[^]*){${rotation}}`));
+      await roundTrip();
+    }
+    rotating = false;
+    await working;
+    expect(failures).toEqual([]);
+    expect([...sealedUnder.keys()].sort()).toEqual(ids.toReversed());
+    for (const sealed of sealedUnder.values())
+      expect(await served.post('/decode', ALICE.email, sealed)).toBe(BODY);
   });
 
   test('keeps the old one where the new one has a mistake, and logs each', async () => {
