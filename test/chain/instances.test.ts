@@ -175,14 +175,18 @@ describeWithParts(['haproxy'], 'three instances behind a balancer', () => {
     const callers = Array.from({ length: CALLERS }, async () => {
       while (rolling) seen.push(await ask('/decode', sealed));
     });
-    for (const instance of INSTANCES) {
-      const before = seen.length;
-      await stop(instance);
-      expect(seen.length).toBeGreaterThan(before);
-      running[instance] = await start(instance);
-      await vi.waitUntil(async () => (await haproxy.up()) === INSTANCES.length, { timeout: 10_000 });
+    try {
+      for (const instance of INSTANCES) {
+        const before = seen.length;
+        await stop(instance);
+        expect(seen.length).toBeGreaterThan(before);
+        running[instance] = await start(instance);
+        await vi.waitUntil(async () => (await haproxy.up()) === INSTANCES.length, { timeout: 10_000 });
+      }
+    } finally {
+      rolling = false;
+      await Promise.allSettled(callers);
     }
-    rolling = false;
     await Promise.all(callers);
     expect(seen.filter(({ status, text }) => status !== 200 || !text.includes(dataOf(TEXT)))).toEqual([]);
     const records = await recorded();
