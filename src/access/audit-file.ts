@@ -7,7 +7,7 @@ import {
   startRecord,
   type AuditRecord,
   type ChainCause,
-  type ChainStart,
+  type ChainWriter,
   type Link,
 } from './audit-record.js';
 import { archivedName, lastLinkIn } from './audit-tail.js';
@@ -26,7 +26,7 @@ export interface AuditFilePlace {
   readonly path: string;
   readonly open: OpenAuditFile;
   /** What the first record of each chain says of its writer. */
-  readonly writer: Pick<ChainStart, 'version' | 'configuration'>;
+  readonly writer: () => ChainWriter;
   /** Milliseconds since the epoch. */
   readonly wall: () => number;
   /** Told of lines once they are durable. */
@@ -121,7 +121,7 @@ export class AuditFile {
     const before = there === undefined ? undefined : await lastLinkIn(path);
     const { writer, wall } = this.#place;
     const chain = new AuditChain();
-    const start = startRecord({ ...writer, cause, after: this.#last ?? before }, wall());
+    const start = startRecord({ ...writer(), cause, after: this.#last ?? before }, wall());
     const fresh = `${path}.${chain.id}.new`;
     const lines = chain.lines([start, ...records]);
     const handle = await this.#place.open(fresh);

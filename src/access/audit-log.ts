@@ -65,6 +65,13 @@ export interface AuditLog {
   appendVisit(visit: Visit): Promise<void>;
   /** Counts the refusal of somebody who is not known; told within a minute, and at the end. Never throws. */
   refused(refusal: StrangerRefusal): void;
+  /**
+   * Resolves once it is on record that another configuration is used from now on.
+   *
+   * @param digest - SHA-256 of its file, in hex; `undefined`: there is none.
+   * @throws KeyholeError `audit_unavailable`
+   */
+  configured(digest: string | undefined): Promise<void>;
   /** Reopens the file (SIGHUP). */
   reopen(): Promise<void>;
   close(): Promise<void>;

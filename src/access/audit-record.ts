@@ -43,14 +43,18 @@ export interface Link {
 /** Why a chain begins: the process started, the file was reopened, or the chain before could not be written on. */
 export type ChainCause = 'start' | 'reopen' | 'failure';
 
-export interface ChainStart {
-  readonly cause: ChainCause;
-  /** The last line before it that is known to be whole. */
-  readonly after: Link | undefined;
+/** Who writes a chain. */
+export interface ChainWriter {
   /** Of Keyhole. */
   readonly version: string;
   /** SHA-256 of the configuration file, in hex; `undefined` where there is none. */
   readonly configuration: string | undefined;
+}
+
+export interface ChainStart extends ChainWriter {
+  readonly cause: ChainCause;
+  /** The last line before it that is known to be whole. */
+  readonly after: Link | undefined;
 }
 
 export function requestRecord(event: AuditEvent, nowMs: number): AuditRecord {
@@ -118,5 +122,15 @@ export function startRecord(
       after: after === undefined ? null : { chain: after.chain, sequence: after.sequence, hash: after.hash },
       configuration: configuration ?? null,
     },
+  };
+}
+
+/** Another configuration is used from now on. */
+export function configurationRecord(digest: string | undefined, nowMs: number): AuditRecord {
+  return {
+    ...ofTheLogItself('Configuration', nowMs),
+    ...statusOf('ok'),
+    metadata: metadata(),
+    unmapped: { type: 'configuration', configuration: digest ?? null },
   };
 }

@@ -9,7 +9,13 @@ import {
   type OnLines,
   type OpenAuditFile,
 } from './audit-file.js';
-import { requestRecord, type AuditRecord, type ChainStart, type Link } from './audit-record.js';
+import {
+  configurationRecord,
+  requestRecord,
+  type AuditRecord,
+  type ChainWriter,
+  type Link,
+} from './audit-record.js';
 import { StrangerRefusals, type StrangerRefusal } from './audit-strangers.js';
 import { visitRecord } from './audit-visit-record.js';
 import { systemClock, type Clock } from './clock.js';
@@ -19,7 +25,7 @@ import { untilAborted } from './until-aborted.js';
 
 export interface AuditFileOptions extends CheckpointOptions {
   /** What the first record of each chain says of its writer. */
-  readonly writer: Pick<ChainStart, 'version' | 'configuration'>;
+  readonly writer: ChainWriter;
   /** How long a record may take to become durable. Default is 1 s. */
   readonly deadlineMs?: number;
   /** Default is the system's. */
@@ -41,14 +47,20 @@ export interface AuditFileOptions extends CheckpointOptions {
  * @throws Error if the file cannot be made and synced.
  */
 export async function openAuditFile(path: string, options: AuditFileOptions): Promise<AuditLog> {
-  const { deadlineMs = 1_000, clock = systemClock, open = openForAppending, writer, onLines } = options;
-  const place = { path, open, writer, wall: () => clock.wall(), ...(onLines && { onLines }) };
+  const { deadlineMs = 1_000, clock = systemClock, open = openForAppending, onLines } = options;
+  let { writer } = options;
+  const place = { path, open, writer: () => writer, wall: () => clock.wall(), ...(onLines && { onLines }) };
+  const configured = (configuration: string | undefined): void => {
+    writer = { ...writer, configuration };
+  };
   const file = await AuditFile.begin(place, 'start');
-  return new FileAuditLog({ place, deadlineMs, clock }, file, options);
+  return new FileAuditLog({ place, configured, deadlineMs, clock }, file, options);
 }
 
 interface Settings {
   readonly place: AuditFilePlace;
+  /** What later chains say of the configuration. */
+  readonly configured: (digest: string | undefined) => void;
   readonly deadlineMs: number;
   readonly clock: Clock;
 }
@@ -95,6 +107,12 @@ class FileAuditLog implements AuditLog {
 
   async appendVisit(visit: Visit): Promise<void> {
     await this.#append(visitRecord(visit, this.#settings.clock.wall()), visit.activity !== 'look');
+  }
+
+  async configured(digest: string | undefined): Promise<void> {
+    const { clock, configured } = this.#settings;
+    await this.#open().append(configurationRecord(digest, clock.wall()), 0);
+    configured(digest);
   }
 
   refused(refusal: StrangerRefusal): void {

@@ -5,11 +5,12 @@ import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
 import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
 import { StrangerRefusals, type StrangerRefusal } from './audit-strangers.js';
 import {
+  configurationRecord,
   requestRecord,
   startRecord,
   type AuditRecord,
   type ChainCause,
-  type ChainStart,
+  type ChainWriter,
   type Link,
 } from './audit-record.js';
 import { visitRecord } from './audit-visit-record.js';
@@ -18,7 +19,7 @@ import { GroupCommit, Refusals } from './group-commit.js';
 
 export interface StreamAuditOptions extends CheckpointOptions {
   /** What the first record of each chain says of its writer. */
-  readonly writer: Pick<ChainStart, 'version' | 'configuration'>;
+  readonly writer: ChainWriter;
   /** How long the stream may take to accept a record. Default is 1 s. */
   readonly deadlineMs?: number;
   /** Default is the system's. */
@@ -30,7 +31,7 @@ export interface StreamAuditOptions extends CheckpointOptions {
 /** The stream stays its owner's, who closes it. A chain begins with the first record, and after each failure. */
 export class StreamAuditLog implements AuditLog {
   readonly #stream: Writable;
-  readonly #writer: StreamAuditOptions['writer'];
+  #writer: ChainWriter;
   readonly #clock: Clock;
   readonly #commits: GroupCommit;
   readonly #checkpoints: Checkpoints;
@@ -63,6 +64,11 @@ export class StreamAuditLog implements AuditLog {
 
   async appendVisit(visit: Visit): Promise<void> {
     await this.#commits.append(visitRecord(visit, this.#clock.wall()));
+  }
+
+  async configured(digest: string | undefined): Promise<void> {
+    await this.#commits.append(configurationRecord(digest, this.#clock.wall()), 0);
+    this.#writer = { ...this.#writer, configuration: digest };
   }
 
   refused(refusal: StrangerRefusal): void {

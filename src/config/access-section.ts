@@ -143,7 +143,8 @@ async function issuerOf(
   };
 }
 
-async function readCertificates(
+/** A private CA. */
+export async function readCertificates(
   file: string,
   path: string,
   { problems }: Place,

@@ -1,25 +1,68 @@
-// `audit`: where the record goes, and whether it can be written there.
+// `audit`: where the record goes, whether it can be written there, and who gets it a second time.
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Config } from './config.js';
+import { readCertificates } from './access-section.js';
+import type { AuditWebhookConfig, Config } from './config.js';
 import { fileIn, type Place } from './place.js';
-import type { ReadShape } from './read-shape.js';
-import type { FILE } from './schema.js';
+import { readShape, type ReadShape } from './read-shape.js';
+import { AUDIT } from './schema.js';
+import { readTextFile } from './text-file.js';
 
 /** Makes and writes nothing; whether a record can be synced shows at the start of the server. */
 export async function readAudit(
-  { audit }: ReadShape<typeof FILE>,
+  written: unknown,
   place: Place,
-): Promise<Config['audit'] | undefined> {
-  if (audit === 'stdout') {
+): Promise<Pick<Config, 'audit' | 'auditWebhook'> | undefined> {
+  if (written === 'stdout') {
     place.warnings.push('the record goes to stdout: it is only as durable as what reads it');
-    return audit;
+    return { audit: written };
   }
-  if (audit === undefined) return undefined;
+  if (typeof written !== 'object') {
+    place.problems.add('audit', 'must be stdout, or { file: PATH }');
+    return undefined;
+  }
+  const audit = readShape(AUDIT, written, 'audit', place.problems);
+  const auditWebhook = await readWebhook(audit, place);
+  if (audit.file === undefined) return undefined;
   const file = fileIn(place, audit.file);
   const sentence = await fileProblem(file);
   if (sentence !== undefined) place.problems.add('audit.file', sentence);
-  return { file };
+  return { audit: { file }, ...(auditWebhook && { auditWebhook }) };
+}
+
+/** The value of an `Authorization` header. @throws Error with one sentence. */
+export async function readAuthorization(file: string): Promise<string> {
+  const result = await readTextFile(file, { secret: true });
+  if ('sentence' in result) throw new Error(result.sentence);
+  const value = result.text.trim();
+  if (/^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(value)) return value;
+  throw new Error('the file does not hold the value of an Authorization header, such as Bearer …');
+}
+
+async function readWebhook(
+  { webhook }: ReadShape<typeof AUDIT>,
+  place: Place,
+): Promise<AuditWebhookConfig | undefined> {
+  if (webhook === undefined) return undefined;
+  const path = 'audit.webhook';
+  const { username, password } = new URL(webhook.url);
+  if (username !== '' || password !== '')
+    place.problems.add(`${path}.url`, 'a secret is never written into this file: use authorizationFile');
+  const authorizationFile =
+    webhook.authorizationFile === undefined ? undefined : fileIn(place, webhook.authorizationFile);
+  if (authorizationFile !== undefined)
+    await readAuthorization(authorizationFile).catch((error: unknown) => {
+      place.problems.add(`${path}.authorizationFile`, error instanceof Error ? error.message : 'unknown');
+    });
+  const ca =
+    webhook.ca === undefined
+      ? undefined
+      : await readCertificates(fileIn(place, webhook.ca), `${path}.ca`, place);
+  return {
+    url: webhook.url,
+    ...(authorizationFile !== undefined && { authorizationFile }),
+    ...(ca !== undefined && { ca }),
+  };
 }
 
 /** Each chain of records begins in a new file, which takes this name: so the directory counts. */

@@ -18,6 +18,8 @@ export interface Config {
   readonly keys: readonly KeysConfig[];
   readonly access: AccessConfig;
   readonly audit: 'stdout' | { readonly file: string };
+  /** Absent: the record goes nowhere else. */
+  readonly auditWebhook?: AuditWebhookConfig;
   /** SHA-256 of the file, in hex; `undefined` where there is none. */
   readonly digest: string | undefined;
   readonly metrics: Address;
@@ -25,6 +27,14 @@ export interface Config {
   readonly proxies: Proxies;
   /** What is no mistake, but should be known: one sentence each. */
   readonly warnings: readonly string[];
+}
+
+export interface AuditWebhookConfig {
+  readonly url: string;
+  /** Holds the value of the `Authorization` header; read for each request. */
+  readonly authorizationFile?: string;
+  /** PEM. */
+  readonly ca?: string;
 }
 
 /** One entry of `keys`. */

@@ -58,7 +58,7 @@ async function readSections(document: unknown, place: Place): Promise<Omit<Confi
   const keys = place.problems.at('keys') ? [] : await readKeys(file.keys, place);
   const access = await readAccess(file.access, keys, place);
   if (server !== undefined && access?.signIn !== undefined) checkSignIn(server, place);
-  const audit = await readAudit(file, place);
+  const audit = await readAudit(file.audit, place);
   const proxies = readProxies(place);
   const { metrics } = file;
   if (server === undefined || access === undefined || audit === undefined || metrics === undefined)
@@ -68,7 +68,7 @@ async function readSections(document: unknown, place: Place): Promise<Omit<Confi
     server,
     keys,
     access,
-    audit,
+    ...audit,
     metrics: metrics.listen,
     proxies,
     warnings: place.warnings,

@@ -34,7 +34,7 @@ export const accountId = text.regex(/^[A-Za-z0-9_-]{1,63}$/, {
   error: 'must be an account id, such as a1b2c',
 });
 
-/** The whole file; `keys` and `access` are shapes of their own. */
+/** The whole file; `keys`, `access` and `audit` are shapes of their own. */
 export const FILE = {
   listen: address.prefault('127.0.0.1:8081'),
   publicUrl: text.optional(),
@@ -48,12 +48,14 @@ export const FILE = {
   limits: section(limits()).default(DEFAULT_LIMITS),
   keys: some(z.unknown()).optional(),
   access: z.unknown().optional(),
-  audit: z
-    .union([z.literal('stdout'), section({ file: path })], {
-      error: orRequired('must be stdout, or { file: PATH }'),
-    })
-    .default({ file: './keyhole-audit.ndjson' }),
+  audit: z.unknown().default({}),
   metrics: section({ listen: address.prefault('127.0.0.1:9464') }).prefault({}),
+} as const satisfies Shape;
+
+/** `audit`, where it is not `stdout`. */
+export const AUDIT = {
+  file: path.default('./keyhole-audit.ndjson'),
+  webhook: section({ url: httpsUrl(), authorizationFile: path.optional(), ca: path.optional() }).optional(),
 } as const satisfies Shape;
 
 const wrappingKey = z.discriminatedUnion(

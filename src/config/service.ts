@@ -12,6 +12,7 @@ import { loggedError } from '../server/error-log.js';
 import { createMetrics, type Metrics } from '../server/metrics.js';
 import { urlHost, type Address } from './address.js';
 import { assemble, type Assembled } from './assemble.js';
+import { AuditCopy } from './audit-copy.js';
 import type { Config } from './config.js';
 import type { LoadResult } from './load-config.js';
 import { packageVersion } from './package-version.js';
@@ -39,19 +40,21 @@ const RETIRED_MS = REQUEST_TIMEOUT_MS + 2 * CALLER_DEADLINE_MS;
 export async function startService(options: ServiceOptions): Promise<StartResult> {
   const { config, logger } = options;
   const metrics = createMetrics(packageVersion());
-  const opened = await openAudit(config, { ...options, metrics });
+  const copy = new AuditCopy(logger, metrics);
+  await copy.use(config);
+  const opened = await openAudit(config, { ...options, metrics, copy });
   if ('problems' in opened) {
-    await metrics.close();
+    await Promise.all([metrics.close(), copy.close()]);
     return opened;
   }
   const { audit } = opened;
   const result = await assemble(config, { logger, metrics, audit });
   if ('problems' in result) {
-    await Promise.all([audit.close(), metrics.close()]);
+    await Promise.all([closeAudit(audit, copy), metrics.close()]);
     return result;
   }
   for (const warning of config.warnings) logger.warn(warning);
-  const service = new Service(options, { audit, metrics }, result.assembled);
+  const service = new Service(options, { audit, copy, metrics }, result.assembled);
   await service.listen();
   return { service };
 }
@@ -59,6 +62,7 @@ export async function startService(options: ServiceOptions): Promise<StartResult
 export class Service {
   readonly #options: ServiceOptions;
   readonly #metrics: Metrics;
+  readonly #copy: AuditCopy;
   readonly #server: CodecServer;
   readonly #retired = new Set<() => void>();
   #config: Config;
@@ -69,13 +73,14 @@ export class Service {
 
   constructor(
     options: ServiceOptions,
-    { audit, metrics }: { audit: AuditLog; metrics: Metrics },
+    { audit, copy, metrics }: { audit: AuditLog; copy: AuditCopy; metrics: Metrics },
     assembled: Assembled,
   ) {
     this.#options = options;
     this.#config = options.config;
     this.#audit = audit;
     this.#metrics = metrics;
+    this.#copy = copy;
     this.#assembled = assembled;
     this.#server = createCodecServer(assembled.parts);
   }
@@ -139,7 +144,16 @@ export class Service {
       this.#refuse(result.problems);
       return;
     }
+    await this.#recordChange(config, audit.audit).catch((error: unknown) => {
+      result.assembled.close();
+      throw error;
+    });
     await this.#take(config, result.assembled, audit.audit);
+  }
+
+  /** A file that is new begins with it. @throws KeyholeError `audit_unavailable`: then the old one stays. */
+  async #recordChange({ digest }: Config, audit: AuditLog): Promise<void> {
+    if (audit === this.#audit && digest !== this.#config.digest) await audit.configured(digest);
   }
 
   /** From here on nothing can be refused. */
@@ -157,6 +171,7 @@ export class Service {
       old.close();
       if (oldAudit !== audit) void oldAudit.close();
     });
+    void this.#copy.use(config);
     await this.#server.reloadTls();
     for (const warning of config.warnings) logger.warn(warning);
     logger.info('the configuration was read again');
@@ -185,32 +200,46 @@ export class Service {
   /** The file that is open, unless the configuration names another one. */
   async #auditFor(config: Config): Promise<AuditResult> {
     const same = JSON.stringify(config.audit) === JSON.stringify(this.#config.audit);
-    return same ? { audit: this.#audit } : openAudit(config, { ...this.#options, metrics: this.#metrics });
+    if (same) return { audit: this.#audit };
+    return openAudit(config, { ...this.#options, metrics: this.#metrics, copy: this.#copy });
   }
 
   async #close(): Promise<void> {
     for (const end of this.#retired) end();
     this.#assembled.close();
-    await Promise.all([this.#audit.close(), this.#metrics.close()]);
+    await closeAudit(this.#audit, this.#copy);
+    await this.#metrics.close();
   }
+}
+
+/** The last lines and the last checkpoint are copied too. */
+async function closeAudit(audit: AuditLog, copy: AuditCopy): Promise<void> {
+  await audit.close();
+  await copy.close();
 }
 
 type AuditResult = { readonly audit: AuditLog } | { readonly problems: readonly Problem[] };
 
 async function openAudit(
   { audit, digest }: Config,
-  { stdout, logger, metrics }: Pick<ServiceOptions, 'stdout' | 'logger'> & { readonly metrics: Metrics },
+  {
+    stdout,
+    logger,
+    metrics,
+    copy,
+  }: Pick<ServiceOptions, 'stdout' | 'logger'> & { readonly metrics: Metrics; readonly copy: AuditCopy },
 ): Promise<AuditResult> {
   const options = {
     writer: { version: packageVersion(), configuration: digest },
     onCheckpoint: (checkpoint: Link) => {
       logger.info({ checkpoint: checkpointText(checkpoint) }, 'audit checkpoint');
       metrics.auditCheckpoint(checkpoint.sequence);
+      copy.checkpoint(checkpoint);
     },
   };
   if (audit === 'stdout') return { audit: new StreamAuditLog(stdout, options) };
   try {
-    return { audit: await openAuditFile(audit.file, options) };
+    return { audit: await openAuditFile(audit.file, { ...options, onLines: copy.add }) };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
     const sentence = `the file cannot be made and synced in its directory (${code})`;

@@ -47,6 +47,8 @@ export interface Metrics {
   levels(read: () => Levels): void;
   /** A line of the record was told as a checkpoint: its place in its chain, and that it was now. */
   auditCheckpoint(sequence: number): void;
+  /** Lines of the record that its webhook got, or never will. */
+  auditCopied(outcome: 'delivered' | 'dropped', count: number): void;
   /** Serves `GET /metrics` on a listener of its own; port 0 takes a free one. */
   listen(address: { readonly host: string; readonly port: number }): Promise<{ url: string; port: number }>;
   close(): Promise<void>;
@@ -103,7 +105,7 @@ export function createMetrics(version = 'unknown'): Metrics {
 
 function requestMetrics(
   meter: Meter,
-): Pick<Metrics, 'request' | 'decisionAge' | 'recorded' | 'auditCheckpoint'> {
+): Pick<Metrics, 'request' | 'decisionAge' | 'recorded' | 'auditCheckpoint' | 'auditCopied'> {
   const requests = meter.createCounter('keyhole_requests', { description: 'requests answered' });
   const duration = meter.createHistogram('keyhole_request_duration_seconds', {
     description: 'from the request line to the end of the answer',
@@ -123,7 +125,13 @@ function requestMetrics(
   const checkpointTime = meter.createGauge('keyhole_audit_checkpoint_time_seconds', {
     description: 'when the last checkpoint of the record was, since the epoch',
   });
+  const copied = meter.createCounter('keyhole_audit_webhook_lines', {
+    description: 'lines of the record that its webhook got, or never will',
+  });
   return {
+    auditCopied: (outcome, count) => {
+      copied.add(count, { outcome });
+    },
     auditCheckpoint: (at) => {
       sequence.record(at);
       checkpointTime.record(Math.round(Date.now() / 1000));

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { VARIABLES } from '../../src/config/environment.js';
 import {
   ACCESS,
+  AUDIT,
   CREDENTIAL,
   FILE,
   ISSUER,
@@ -35,6 +36,7 @@ const ROWS = new Map(
 const SHAPES: readonly (readonly [prefix: string, shape: Shape])[] = [
   ['', FILE],
   ['keys[].', KEYS_ENTRY],
+  ['audit.', AUDIT],
   ['access.', ACCESS],
   ['access.issuers[].', ISSUER],
   ['access.issuers[].', PRESET_ISSUER],
@@ -47,7 +49,7 @@ const SHAPES: readonly (readonly [prefix: string, shape: Shape])[] = [
 /** Every key that a file may have, sections by what is in them, with its default where that is one value. */
 const KEYS = SHAPES.flatMap(([prefix, shape]) =>
   Object.entries(shape).flatMap(([key, schema]) => leaves(`${prefix}${key}`, schema)),
-).filter(({ name }) => name !== 'keys' && name !== 'access');
+).filter(({ name }) => !['keys', 'access', 'audit'].includes(name));
 
 interface Leaf {
   readonly name: string;
@@ -59,7 +61,6 @@ function leaves(name: string, schema: z.ZodType): Leaf[] {
   if (bare instanceof z.ZodObject) {
     return Object.entries(bare.shape as Shape).flatMap(([key, inner]) => leaves(`${name}.${key}`, inner));
   }
-  if (name === 'audit') return [{ name: 'audit.file', fallback: './keyhole-audit.ndjson' }];
   return [{ name, fallback: fallbackOf(schema) }];
 }
 

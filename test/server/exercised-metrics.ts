@@ -34,6 +34,7 @@ export async function exercisedMetrics(): Promise<MetricsPage> {
   await running.ask('/decode', { as: 'reader', namespace: ORDERS, body });
   metrics.observer()({ type: 'key_shared', key: 'a key', namespaces: [ORDERS, ORDERS] });
   metrics.auditCheckpoint(7);
+  metrics.auditCopied('delivered', 3);
   const text = await (await fetch(url)).text();
   keepStream('server-metrics', text);
   await running.stop();

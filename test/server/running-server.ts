@@ -108,6 +108,10 @@ export class MemoryAuditLog implements AuditLog {
     this.visits.push(visit);
   }
 
+  configured(): Promise<void> {
+    return Promise.resolve();
+  }
+
   refused(refusal: StrangerRefusal): void {
     keepStream('server-audit', JSON.stringify(refusal));
     this.strangers.push(refusal);
