@@ -1,16 +1,7 @@
 // Roles that an identity provider names at sign-in: from its ID token, through the session, to `/decode`.
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { stringify } from 'yaml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SESSION_COOKIE } from '../../src/access/session-cookie.js';
-import { loadConfig } from '../../src/config/load-config.js';
-import { writeLocalKeyFile } from '../../src/config/local-key-file.js';
-import { createLog } from '../../src/config/logger.js';
-import { startService, type Service } from '../../src/config/service.js';
 import { ask, textOf, type Answer } from '../../src/dev/ask.js';
 import { makeCertificates } from '../../src/dev/certificates.js';
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
@@ -18,7 +9,8 @@ import type { Person } from '../../src/dev/people.js';
 import { fetchTrusting, type TrustingFetch } from '../../src/access/trusting-fetch.js';
 import { HandBrowser } from '../dev/browser.js';
 import { freePort } from '../parts/spawn-part.js';
-import { keepStream, plantSecret } from '../streams.js';
+import { plantSecret } from '../streams.js';
+import { startInProcess, type InProcess } from './in-process.js';
 
 const ORDERS = 'orders.a1b2c';
 const BILLING = 'billing.a1b2c';
@@ -40,14 +32,12 @@ const OVID = person('ovid', {
   permissions: Array.from({ length: 200 }, (_, index) => `namespace-${index}.a1b2c:admin`),
 });
 
-let directory: string;
 let provider: IdentityProvider;
-let service: Service;
+let server: InProcess;
 let codec: string;
 let trusting: TrustingFetch;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'keyhole-session-roles-'));
   const certificates = await makeCertificates();
   trusting = fetchTrusting(certificates.ca);
   codec = `https://localhost:${await freePort()}`;
@@ -57,59 +47,41 @@ beforeAll(async () => {
     clients: [{ ...CLIENT, redirect_uris: [`${codec}/signin/callback`] }],
     audience: 'keyhole',
   });
-  const secret = { mode: 0o600 };
-  await writeFile(join(directory, 'cert.pem'), certificates.cert);
-  await writeFile(join(directory, 'key.pem'), certificates.key, secret);
-  await writeFile(join(directory, 'ca.pem'), certificates.ca);
-  await writeFile(join(directory, 'client-secret'), CLIENT.client_secret, secret);
-  const sessionSecret = plantSecret(randomBytes(32).toString('base64'));
-  await writeFile(join(directory, 'session-secret'), sessionSecret, secret);
-  for (const name of [ORDERS, BILLING]) await writeLocalKeyFile(join(directory, `${name}.yaml`), name);
-  const file = join(directory, 'keyhole.yaml');
-  await writeFile(file, stringify(configuration()));
-  const load = () => loadConfig({ file, env: {}, cwd: directory });
-  const loaded = await load();
-  if (!('config' in loaded)) throw new Error(JSON.stringify(loaded.problems));
-  const { logger, flush } = createLog('debug', join(directory, 'log'));
-  const started = await startService({ config: loaded.config, load, logger, stdout: new PassThrough() });
-  flush();
-  if (!('service' in started)) throw new Error(JSON.stringify(started.problems));
-  service = started.service;
+  server = await startInProcess({
+    namespaces: [ORDERS, BILLING],
+    files: {
+      'cert.pem': certificates.cert,
+      'key.pem': certificates.key,
+      'ca.pem': certificates.ca,
+      'client-secret': CLIENT.client_secret,
+      'session-secret': plantSecret(randomBytes(32).toString('base64')),
+    },
+    configuration: {
+      listen: `127.0.0.1:${new URL(codec).port}`,
+      publicUrl: codec,
+      tls: { cert: 'cert.pem', key: 'key.pem' },
+      cors: { origins: [UI] },
+      access: access(provider.issuer),
+    },
+  });
 });
 afterAll(async () => {
-  await service.stop({ hurry: true });
+  await server.stop();
   await provider.stop();
-  keepStream('session-roles-log', await readFile(join(directory, 'log')));
-  keepStream('session-roles-audit', await readFile(join(directory, 'audit.ndjson')));
-  await rm(directory, { recursive: true });
 });
 
-function configuration(): object {
-  const { issuer } = provider;
+function access(issuer: string): object {
+  const claims = { groups: 'groups' };
   return {
-    listen: `127.0.0.1:${new URL(codec).port}`,
-    publicUrl: codec,
-    tls: { cert: 'cert.pem', key: 'key.pem' },
-    cors: { origins: [UI] },
-    keys: [ORDERS, BILLING].map((name) => ({
-      namespaces: [name],
-      wrap: { provider: 'local', file: `${name}.yaml` },
-    })),
-    access: {
-      issuers: [
-        { issuer, audience: 'keyhole', ca: 'ca.pem', claims: { groups: 'groups' }, accept: ['session'] },
-      ],
-      signIn: {
-        issuer,
-        clientId: CLIENT.client_id,
-        clientSecretFile: 'client-secret',
-        sessionSecretFile: 'session-secret',
-        scopes: ['openid', 'email', 'groups'],
-      },
-      roles: { source: 'token-claims', groups: { payments: [`namespace:admin@${BILLING}`] } },
+    issuers: [{ issuer, audience: 'keyhole', ca: 'ca.pem', claims, accept: ['session'] }],
+    signIn: {
+      issuer,
+      clientId: CLIENT.client_id,
+      clientSecretFile: 'client-secret',
+      sessionSecretFile: 'session-secret',
+      scopes: ['openid', 'email', 'groups'],
     },
-    audit: { file: 'audit.ndjson' },
-    metrics: { listen: '127.0.0.1:0' },
+    roles: { source: 'token-claims', groups: { payments: [`namespace:admin@${BILLING}`] } },
   };
 }
 
