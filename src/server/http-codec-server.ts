@@ -47,6 +47,8 @@ export class HttpCodecServer implements CodecServer {
   #unwatch: () => void = () => undefined;
   #stopping: Promise<void> | undefined;
   readonly #hurry = new AbortController();
+  /** Requests that are worked on, also those whose caller is gone: they belong on record. None rejects. */
+  readonly #working = new Set<Promise<void>>();
 
   constructor(parts: CodecServerParts) {
     this.#setup = setupOf(parts);
@@ -182,7 +184,8 @@ export class HttpCodecServer implements CodecServer {
         atEnd.push(work);
       },
     };
-    void answerRequest(turn, route, () => this.#ready());
+    const work = answerRequest(turn, route, () => this.#ready()).finally(() => this.#working.delete(work));
+    this.#working.add(work);
   }
 
   /** Behind proxies that end TLS nobody else may come without; what orchestrators ask tells nothing. */
@@ -244,6 +247,7 @@ export class HttpCodecServer implements CodecServer {
     }, DRAIN_TIMEOUT_MS);
     await closed;
     clearTimeout(late);
+    await Promise.all(this.#working);
   }
 }
 

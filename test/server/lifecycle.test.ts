@@ -90,6 +90,25 @@ describe('stopping', () => {
     await Promise.all([drained, closed]);
   });
 
+  test('waits for the record of a request whose caller went away', async () => {
+    running = await startServer();
+    const { server, port, audit, authorizer } = running;
+    let open = (): void => undefined;
+    audit.gate = new Promise((resolve) => (open = resolve));
+    const caller = await connectRaw(port);
+    caller.send(head('/decode', { ...HEADERS, 'Content-Length': '2' }));
+    await expect.poll(() => authorizer.asked.length).toBe(1);
+    let isOver = false;
+    const closed = server.close().then(() => (isOver = true));
+    caller.end();
+    await expect.poll(() => running?.log()).toContain('"aborted":true');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([isOver, audit.events.length]).toEqual([false, 0]);
+    open();
+    await closed;
+    expect(audit.events).toMatchObject([{ outcome: 'caller_gone' }]);
+  });
+
   test('twice is stopping once, and before listening is nothing', async () => {
     running = await startServer();
     await Promise.all([running.server.close(), running.server.drain(), running.server.close()]);
