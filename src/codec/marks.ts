@@ -50,9 +50,13 @@ export function readMark({ metadata, data }: Payload): Mark {
   );
 }
 
+const BY_FORMAT: ReadonlyMap<SealedFormat, FormatReader> = new Map(
+  READERS.map((reader) => [reader.format, reader]),
+);
+
 /** The reader of a format. */
 export function readerOf(format: SealedFormat): FormatReader {
-  const reader = READERS.find((candidate) => candidate.format === format);
+  const reader = BY_FORMAT.get(format);
   if (reader === undefined) throw new TypeError(`no reader for ${format}`);
   return reader;
 }

@@ -16,6 +16,8 @@ export interface OpeningKeysOptions {
 export class OpeningKeys {
   readonly #keyring: Keyring;
   readonly #dataKeys: DataKeys;
+  /** Payloads under one data key share their mark, hence this too. */
+  readonly #references = new WeakMap<SealedMark, DataKeyReference>();
 
   constructor({ keyring, dataKeys }: OpeningKeysOptions) {
     this.#keyring = keyring;
@@ -30,15 +32,14 @@ export class OpeningKeys {
    * is bound, and the key serves several), `payload_invalid`, or what the key service says.
    */
   keyOf(mark: SealedMark, data: Uint8Array, namespace: string): OpeningKey | Promise<OpeningKey> {
-    const reference = referenceOf(mark, namespace);
     const { reads } = this.#keyring.forNamespace(namespace);
     switch (mark.format) {
       case KEYHOLE_V1:
       case 'encryption-jwt':
-        return this.#dataKeys.opening(reference);
+        return this.#dataKeys.opening(this.#referenceOf(mark, namespace));
       case 'temporal-proxy': {
         const by = reads.proxyKey(mark.keyId ?? '') ?? notConfigured(mark, namespace);
-        return this.#dataKeys.opening({ ...reference, by });
+        return this.#dataKeys.opening({ ...this.#referenceOf(mark, namespace), by });
       }
       case 'static-key':
       case 'fernet':
@@ -61,15 +62,27 @@ export class OpeningKeys {
     const { wrap, unwrap, reads } = this.#keyring.forNamespace(namespace);
     switch (mark.format) {
       case KEYHOLE_V1:
-        return this.#dataKeys.opened(referenceOf(mark, namespace)) ?? holderOf(mark.keyId ?? '', unwrap);
+        return (
+          this.#dataKeys.opened(this.#referenceOf(mark, namespace)) ?? holderOf(mark.keyId ?? '', unwrap)
+        );
       case 'encryption-jwt':
-        return this.#dataKeys.opened(referenceOf(mark, namespace)) ?? wrap;
+        return this.#dataKeys.opened(this.#referenceOf(mark, namespace)) ?? wrap;
       case 'temporal-proxy':
         return reads.proxyKey(mark.keyId ?? '');
       case 'static-key':
       case 'fernet':
         return this.#fixedKey(mark, data, namespace);
     }
+  }
+
+  #referenceOf(mark: SealedMark, namespace: string): DataKeyReference {
+    const known = this.#references.get(mark);
+    if (known?.namespace === namespace) return known;
+    const { keyId, wrappedKey, commitment } = mark;
+    const bound = mark.namespace !== null;
+    const reference = { namespace, bound, keyId, wrapped: wrappedKey, commitment };
+    this.#references.set(mark, reference);
+    return reference;
   }
 
   /** By its id; a Fernet token has none and is matched by its signature. */
@@ -81,11 +94,6 @@ export class OpeningKeys {
       ?.all()
       .find(({ sealingKey }) => isSignedBy(sealingKey, data));
   }
-}
-
-function referenceOf(mark: SealedMark, namespace: string): DataKeyReference {
-  const { keyId, wrappedKey, commitment } = mark;
-  return { namespace, bound: mark.namespace !== null, keyId, wrapped: wrappedKey, commitment };
 }
 
 function holderOf(keyId: string, keys: readonly WrappingKey[]): WrappingKey | undefined {

@@ -105,6 +105,7 @@ export class DataKeys {
   readonly #making = new Map<string, Promise<LiveKey>>();
   readonly #opened = new Map<string, { readonly key: OpeningKey; readonly opened: Moment }>();
   readonly #opening = new Map<string, Promise<OpeningKey>>();
+  readonly #cacheKeys = new WeakMap<DataKeyReference, string>();
   #generation = 0;
 
   constructor(options: DataKeysOptions) {
@@ -138,16 +139,23 @@ export class DataKeys {
    * the key service says.
    */
   opening(reference: DataKeyReference): OpeningKey | Promise<OpeningKey> {
-    const cacheKey = cacheKeyOf(reference);
+    const cacheKey = this.#cacheKeyOf(reference);
     const cached = this.#cached(cacheKey);
     this.#observer?.({ type: 'key_cache', hit: cached !== undefined });
     if (cached !== undefined) return this.#checked(cached, reference);
     return this.#openingOnce(cacheKey, reference).then((key) => this.#checked(key, reference));
   }
 
+  /** Asked for with every payload, though most payloads of a request share one reference. */
+  #cacheKeyOf(reference: DataKeyReference): string {
+    const known = this.#cacheKeys.get(reference) ?? cacheKeyOf(reference);
+    this.#cacheKeys.set(reference, known);
+    return known;
+  }
+
   /** The key of `opening`, if it is at hand; for records, so no event tells of it. */
   opened(reference: DataKeyReference): OpeningKey | undefined {
-    return this.#cached(cacheKeyOf(reference));
+    return this.#cached(this.#cacheKeyOf(reference));
   }
 
   /**
