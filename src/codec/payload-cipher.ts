@@ -130,11 +130,14 @@ export class PayloadCipher {
   ): Payload | Promise<Payload> {
     const plaintext = readerOf(mark.format).open(key.sealingKey, data);
     const opened = this.#innermost(readPayload(plaintext), mark, namespace);
-    const report = (payload: Payload): Payload => {
-      this.#observer?.({ type: 'opened', namespace, format: mark.format, bytes: plaintext.length });
-      return payload;
-    };
-    return opened instanceof Promise ? opened.then(report) : report(opened);
+    const bytes = plaintext.length;
+    if (opened instanceof Promise) return opened.then((inner) => this.#opened(inner, mark, namespace, bytes));
+    return this.#opened(opened, mark, namespace, bytes);
+  }
+
+  #opened(payload: Payload, { format }: SealedMark, namespace: string, bytes: number): Payload {
+    this.#observer?.({ type: 'opened', namespace, format, bytes });
+    return payload;
   }
 
   /** Our own envelope may always hold a compressed payload in the SDKs' shape; others where `compression` is read. */

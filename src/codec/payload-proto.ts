@@ -199,8 +199,10 @@ class ProtoReader {
 
   /** A tag or a length: at most 32 bits. */
   varint(): number {
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    const first = this.#byte();
+    if (first < 0x80) return first;
+    let value = first & 0x7f;
+    for (let shift = 7; shift < 35; shift += 7) {
       const byte = this.#byte();
       value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return value <= 0xffffffff ? value : malformed();

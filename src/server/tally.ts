@@ -9,6 +9,8 @@ interface Count {
 export class Tally<Labels extends readonly string[]> {
   readonly #names: Labels;
   readonly #counts = new Map<string, Count>();
+  /** Payloads of a request mostly count alike: joining the labels anew for each costs more than counting. */
+  #last: { readonly values: readonly string[]; readonly count: Count } | undefined;
 
   constructor(meter: Meter, name: string, description: string, labels: Labels) {
     this.#names = labels;
@@ -19,13 +21,24 @@ export class Tally<Labels extends readonly string[]> {
 
   /** `values` in the order of the labels; one of few each. */
   add(by: number, ...values: { readonly [K in keyof Labels]: string }): void {
+    if (this.#last === undefined || !sameTexts(this.#last.values, values))
+      this.#last = { values, count: this.#countOf(values) };
+    this.#last.count.value += by;
+  }
+
+  #countOf(values: readonly string[]): Count {
     const key = values.join('\n');
-    const count = this.#counts.get(key);
-    if (count !== undefined) count.value += by;
-    else this.#counts.set(key, { attributes: this.#attributes(values), value: by });
+    const count = this.#counts.get(key) ?? { attributes: this.#attributes(values), value: 0 };
+    this.#counts.set(key, count);
+    return count;
   }
 
   #attributes(values: readonly string[]): Attributes {
     return Object.fromEntries(this.#names.map((name, index) => [name, values[index] ?? '']));
   }
+}
+
+function sameTexts(some: readonly string[], others: readonly string[]): boolean {
+  for (let i = 0; i < some.length; i++) if (some[i] !== others[i]) return false;
+  return true;
 }
