@@ -13,6 +13,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A file descriptor for its stderr. Default is a pipe that is read. */
   readonly stderr?: number;
+  /** Whether its stdout is meant to carry a secret: then that is not searched for one. Default is not. */
+  readonly showsSecret?: boolean;
 }
 
 export interface Ended {
@@ -28,7 +30,7 @@ export class Command {
   readonly #ended: Promise<Ended>;
   readonly #waiting = new Set<() => void>();
 
-  constructor(args: readonly string[], { cwd, env = {}, stderr }: CommandOptions) {
+  constructor(args: readonly string[], { cwd, env = {}, stderr, showsSecret = false }: CommandOptions) {
     const { PATH = '', HOME = '' } = process.env;
     this.#child = spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
       cwd,
@@ -38,7 +40,7 @@ export class Command {
     for (const name of ['stdout', 'stderr'] as const) {
       this.#child[name]?.setEncoding('utf8').on('data', (text: string) => {
         this.#said[name] += text;
-        keepStream(`cli-${name}`, text);
+        if (name === 'stderr' || !showsSecret) keepStream(`cli-${name}`, text);
         for (const look of this.#waiting) look();
       });
     }
