@@ -1,8 +1,5 @@
 // The record at a collector: the same lines in the same order, whatever the collector does, and never in a request's way.
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -14,66 +11,10 @@ import { fetchTrusting } from '../../src/access/trusting-fetch.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { plantSecret } from '../streams.js';
 import { auditEvent, WRITER } from './audit-events.js';
+import { Collector } from './collector.js';
 import { KeptLog } from './kept-log.js';
 
 const AUTHORIZATION = plantSecret('Splunk 51c9b7de02-collector-token');
-
-interface Received {
-  readonly type: string;
-  readonly authorization: string | undefined;
-  readonly body: string;
-}
-
-/** Takes what is POSTed, or answers what a test wants of it. */
-class Collector {
-  readonly received: Received[] = [];
-  /** Requests, whatever was answered. */
-  asked = 0;
-  status = 200;
-  /** Awaited before each answer. */
-  gate: Promise<void> | undefined;
-  #server: Server | undefined;
-
-  async listen({ cert, key }: Certificates): Promise<void> {
-    this.#server = createServer({ cert, key }, (request, response) => {
-      this.asked += 1;
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        void Promise.resolve(this.gate).then(() => {
-          const { 'content-type': type = '', authorization } = request.headers;
-          const body = Buffer.concat(chunks).toString();
-          if (this.status < 300) this.received.push({ type, authorization, body });
-          response.writeHead(this.status, { location: '/elsewhere' }).end('{}');
-        });
-      });
-    });
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-  }
-
-  get url(): string {
-    return `https://localhost:${(this.#server?.address() as AddressInfo).port}/record`;
-  }
-
-  /** All lines, as they came. */
-  get text(): string {
-    return this.received
-      .flatMap(({ type, body }) => (type === 'application/x-ndjson' ? [body] : []))
-      .join('');
-  }
-
-  get checkpoints(): string[] {
-    return this.received.flatMap(({ type, body }) =>
-      type === 'application/json' ? [(JSON.parse(body) as { checkpoint: string }).checkpoint] : [],
-    );
-  }
-
-  async stop(): Promise<void> {
-    this.#server?.closeAllConnections();
-    await new Promise((resolve) => this.#server?.close(resolve));
-  }
-}
 
 let certificates: Certificates;
 let collector: Collector;
@@ -208,11 +149,15 @@ describe('a collector', () => {
   });
 
   test('is told the last checkpoint of those that waited', async () => {
+    let open = (): void => undefined;
+    collector.gate = new Promise((resolve) => (open = resolve));
     collector.status = 503;
     webhook.checkpoint(LINK);
-    await expect.poll(() => collector.asked).toBeGreaterThan(0);
+    await expect.poll(() => collector.asked).toBe(1);
     webhook.checkpoint({ ...LINK, sequence: 8 });
     webhook.checkpoint({ ...LINK, sequence: 9 });
+    open();
+    await expect.poll(() => collector.asked).toBeGreaterThan(1);
     collector.status = 200;
     const last = `${LINK.chain}:9:${LINK.hash}`;
     await expect.poll(() => collector.checkpoints).toEqual([last]);

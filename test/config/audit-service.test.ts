@@ -1,0 +1,193 @@
+// The record of a service over its life: which configuration it was that decided, and the second copy.
+import { mkdirSync, renameSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { pino } from 'pino';
+import { createSecret } from '../../src/access/credentials.js';
+import { parseCheckpoint } from '../../src/access/audit-checkpoints.js';
+import { verifyAudit } from '../../src/access/audit-verify.js';
+import { startService, type Service } from '../../src/config/service.js';
+import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
+import { Collector } from '../access/collector.js';
+import { filesOf, linesOf } from '../access/audit-events.js';
+import { keepStream, plantSecret } from '../streams.js';
+import { makeFolder, type Folder } from './folder.js';
+
+const ORDERS = 'orders.a1b2c';
+const BODY = JSON.stringify({ payloads: [{ metadata: { encoding: 'anNvbi9wbGFpbg==' }, data: 'MQ==' }] });
+const WRITE = [`namespace:write@${ORDERS}`];
+const TOKEN = plantSecret('Bearer collector-token-8c02e6d1');
+
+let certificates: Certificates;
+let folder: Folder;
+let service: Service | undefined;
+let log: string;
+let credential: ReturnType<typeof createSecret>;
+
+beforeAll(async () => {
+  certificates = await makeCertificates();
+});
+beforeEach(async () => {
+  folder = await makeFolder();
+  mkdirSync(join(folder.path, 'record'));
+  credential = createSecret();
+  plantSecret(credential.secret);
+  log = '';
+});
+afterEach(async () => {
+  await service?.stop({ hurry: true });
+  service = undefined;
+  await folder.remove();
+});
+
+/** What the tests change is what the program may do, and where the record goes as well. */
+async function configure(roles: readonly string[], audit: object | 'stdout' = {}): Promise<string> {
+  const path = await folder.configure({
+    listen: '127.0.0.1:0',
+    metrics: { listen: '127.0.0.1:0' },
+    keys: [{ namespaces: [ORDERS], wrap: { provider: 'local', file: 'keys.yaml' } }],
+    access: {
+      issuers: [{ issuer: 'https://idp.example/', audience: 'keyhole', emailDomains: ['example.com'] }],
+      roles: { source: 'static', people: {} },
+      credentials: [{ name: 'ci', sha256: credential.sha256, roles, expires: '2099-12-31' }],
+    },
+    audit: audit === 'stdout' ? audit : { file: 'record/audit.ndjson', ...audit },
+  });
+  return hash('sha256', await readFile(path, 'utf8'));
+}
+
+async function start(stdout: Writable = new PassThrough()): Promise<Service> {
+  const write = (line: string): void => {
+    log += line;
+    keepStream('service-log', line);
+  };
+  const started = await startService({
+    config: await folder.config(),
+    load: () => folder.load(),
+    logger: pino({}, { write }),
+    stdout,
+  });
+  if ('problems' in started) throw new Error(JSON.stringify(started.problems));
+  service = started.service;
+  return service;
+}
+
+async function encode({ urls }: Service): Promise<number> {
+  const headers = {
+    authorization: `Bearer ${credential.secret}`,
+    'x-namespace': ORDERS,
+    'content-type': 'application/json',
+  };
+  return (await fetch(`${urls.url}/encode`, { method: 'POST', headers, body: BODY })).status;
+}
+
+const path = (): string => join(folder.path, 'record', 'audit.ndjson');
+
+/** What each line is, and the configuration that it names. */
+async function told(): Promise<unknown[]> {
+  const lines = (await linesOf(path())) as unknown as {
+    unmapped: { type: string; configuration?: string };
+  }[];
+  return lines.map(({ unmapped: { type, configuration } }) =>
+    configuration === undefined ? type : [type, configuration],
+  );
+}
+
+describe('the configuration', () => {
+  test('is on record by its digest at the start, and each other one before it is used', async () => {
+    const first = await configure(WRITE);
+    const running = await start();
+    expect(await encode(running)).toBe(200);
+    const second = await configure(['namespace:read@billing.a1b2c']);
+    await running.reload();
+    await running.reload();
+    expect(await encode(running)).toBe(403);
+    expect(await told()).toEqual([['start', first], 'request', ['configuration', second], 'request']);
+  });
+
+  test('that came last is named by the next chain', async () => {
+    await configure(WRITE);
+    const running = await start();
+    const second = await configure([...WRITE, 'namespace:read@billing.a1b2c']);
+    await running.reload();
+    renameSync(path(), `${path()}.1`);
+    await running.reload();
+    expect(await told()).toEqual([['start', second]]);
+    expect((await verifyAudit(await filesOf(path()))).mistakes).toEqual([]);
+  });
+
+  test('that cannot be put on record is not used', async () => {
+    let holds = false;
+    let release = (): void => undefined;
+    const stdout = new Writable({
+      write: (_chunk, _encoding, done) => {
+        if (holds) release = done;
+        else done();
+      },
+    });
+    await configure(WRITE, 'stdout');
+    const running = await start(stdout);
+    await configure(['namespace:read@billing.a1b2c'], 'stdout');
+    holds = true;
+    await running.reload();
+    expect(log).toContain('the reload failed; what ran goes on');
+    holds = false;
+    release();
+    expect(await encode(running)).toBe(200);
+    await running.reload();
+    expect(await encode(running)).toBe(403);
+  });
+});
+
+describe('the second copy', () => {
+  let collector: Collector;
+  beforeEach(async () => {
+    collector = new Collector();
+    await collector.listen(certificates);
+    await folder.write('ca.pem', certificates.ca);
+    await folder.write('collector', `${TOKEN}\n`);
+    return () => collector.stop();
+  });
+  const webhook = (to = collector): object => ({
+    webhook: { url: to.url, ca: 'ca.pem', authorizationFile: 'collector' },
+  });
+
+  test('is the whole record, from the first line to the checkpoint of the end', async () => {
+    await configure(WRITE, webhook());
+    const running = await start();
+    expect(await encode(running)).toBe(200);
+    await running.stop({ hurry: true });
+    service = undefined;
+    expect(collector.text).toBe(await readFile(path(), 'utf8'));
+    expect(new Set(collector.received.map(({ authorization }) => authorization))).toEqual(new Set([TOKEN]));
+    const checkpoints = collector.checkpoints.flatMap((text) => parseCheckpoint(text) ?? []);
+    expect(await verifyAudit([path()], checkpoints)).toMatchObject({ mistakes: [], notes: [] });
+    expect(log).not.toContain('webhook');
+  });
+
+  test('goes to another collector once the configuration says so, and the record goes on', async () => {
+    const other = new Collector();
+    await other.listen(certificates);
+    await configure(WRITE, webhook());
+    const running = await start();
+    await configure(WRITE, webhook(other));
+    await running.reload();
+    expect(await encode(running)).toBe(200);
+    await expect.poll(() => other.text).toContain('"type":"request"');
+    expect(collector.text).toContain('"type":"configuration"');
+    expect(`${collector.text}${other.text}`).toBe(await readFile(path(), 'utf8'));
+    await other.stop();
+  });
+
+  test('that nobody takes keeps no caller waiting', async () => {
+    collector.gate = new Promise(() => undefined);
+    await configure(WRITE, webhook());
+    const running = await start();
+    expect(await encode(running)).toBe(200);
+    expect(await told()).toHaveLength(2);
+    collector.gate = undefined;
+  });
+});
