@@ -23,33 +23,39 @@ function pieceOf(piece: Piece): string {
 }
 
 const STYLE = `
-:root { color-scheme: light dark; --ink: #16181d; --soft: #5d6470; --line: #d9dce3; --paper: #fff; --ground: #f3f4f7; --mark: #3b4cca; }
+:root { color-scheme: light dark; --ink: #16181d; --soft: #5d6470; --line: #d9dce3; --edge: #808795; --paper: #ffffff; --ground: #f3f4f7; --mark: #3b4cca; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #eceef3; --soft: #9aa2b1; --line: #333945; --paper: #1b1f27; --ground: #12151b; --mark: #93a0ff; }
+  :root { --ink: #eceef3; --soft: #9aa2b1; --line: #333945; --edge: #6c7585; --paper: #1b1f27; --ground: #12151b; --mark: #93a0ff; }
 }
 * { box-sizing: border-box; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 2rem 1rem; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { width: min(34rem, 100%); background: var(--paper); border: 1px solid var(--line); border-radius: 14px; padding: 2rem; }
-h1 { margin: 0 0 .25rem; font-size: 1.35rem; }
-p { margin: 0 0 1.25rem; color: var(--soft); text-wrap: pretty; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem 1rem; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { width: min(34rem, 100%); background: var(--paper); border: 1px solid var(--line); border-radius: 14px; padding: clamp(1.25rem, 5vw, 2.25rem); }
+h1 { margin: 0 0 .75rem; font-size: 1.4rem; line-height: 1.25; }
+h2 { margin: 1.75rem 0 .5rem; font-size: 1.1rem; overflow-wrap: anywhere; }
+p { margin: 0 0 1.25rem; color: var(--soft); text-wrap: pretty; overflow-wrap: anywhere; }
 p strong { color: var(--ink); }
 a { color: var(--mark); }
 form { margin: 0; }
-button, a.button { display: block; width: 100%; margin: 0 0 .75rem; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 10px; background: transparent; color: var(--ink); font: inherit; text-align: left; text-decoration: none; cursor: pointer; }
-button:hover, a.button:hover, button:focus-visible, a.button:focus-visible { border-color: var(--mark); outline: none; box-shadow: 0 0 0 1px var(--mark); }
+button, a.button, input { display: block; width: 100%; margin: 0 0 .75rem; padding: .75rem 1rem; border: 1px solid var(--edge); border-radius: 10px; background: transparent; color: var(--ink); font: inherit; text-align: left; text-decoration: none; }
+button, a.button { cursor: pointer; }
+button:hover, a.button:hover { border-color: var(--mark); }
+:focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
 button b, a.button b { display: block; }
-button span, a.button span { color: var(--soft); font-size: .9rem; }
-button span + span, a.button span + span { display: block; }
-footer { display: flex; gap: 1.25rem; margin-top: 1.25rem; color: var(--soft); font-size: .85rem; }
-footer button { width: auto; margin: 0; padding: 0; border: 0; color: var(--mark); text-decoration: underline; }
-footer button:hover, footer button:focus-visible { box-shadow: none; text-decoration-thickness: 2px; }
-dl { display: grid; grid-template-columns: auto 1fr; gap: .35rem 1rem; margin: 0 0 1.25rem; }
+button span, a.button span { display: block; color: var(--soft); font-size: .9rem; overflow-wrap: anywhere; }
+a.first { border-color: var(--mark); background: var(--mark); }
+a.first b, a.first span { color: var(--paper); }
+::placeholder { color: var(--soft); opacity: 1; }
+label { display: block; margin: 1.5rem 0 .4rem; color: var(--soft); font-size: .9rem; }
+.ask { display: grid; grid-template-columns: 1fr auto; gap: .5rem; }
+.ask label { grid-column: 1 / -1; margin-bottom: 0; }
+.ask input, .ask button { margin: 0; }
+dl { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .35rem 1rem; margin: 0 0 1.25rem; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
-h2 { margin: 1.5rem 0 .25rem; font-size: 1.05rem; }
-label { display: block; margin: 0 0 .35rem; color: var(--soft); font-size: .9rem; }
-input { width: 100%; margin: 0 0 .75rem; padding: .7rem .9rem; border: 1px solid var(--line); border-radius: 10px; background: transparent; color: var(--ink); font: inherit; }
-input:focus-visible { border-color: var(--mark); outline: none; box-shadow: 0 0 0 1px var(--mark); }
+main > :last-child { margin-bottom: 0; }
+footer { display: flex; gap: 1.25rem; margin-top: 1.5rem; color: var(--soft); font-size: .9rem; }
+footer button { width: auto; margin: 0; padding: .25rem 0; border: 0; color: var(--mark); text-decoration: underline; }
+footer button:hover { text-decoration-thickness: 2px; }
 code { font: .9em ui-monospace, monospace; }
 `;
 /** One piece: a formatter that put a space beside the text would make the hash wrong, and the page bare. */

@@ -97,7 +97,7 @@ async function signOut(turn: Turn, signIn: SignIn): Promise<void> {
 
 async function showWhy(turn: Turn, signIn: SignIn, session: Session | undefined): Promise<void> {
   if (session === undefined)
-    throw new KeyholeError('token_missing', 'to see what you may do here, sign in first');
+    throw new KeyholeError('token_missing', 'what you may do here is shown to whom this server knows');
   const namespaces = queryOf(turn).getAll('namespace');
   const looking = { activity: 'look', identity: session.principal, namespaces } as const;
   const page = await withRecord(turn, looking, () => whyPage(turn, signIn, session, namespaces));
@@ -125,9 +125,10 @@ function showRefusal(turn: Turn, signIn: SignIn, error: unknown): void {
   else setup.parts.logger.info(line, 'a page was refused');
   if (retryAfterSeconds !== undefined) exchange.headers.push(['Retry-After', String(retryAfterSeconds)]);
   if (status === 401) exchange.headers.push(['WWW-Authenticate', 'Bearer realm="keyhole"']);
+  const title = code === 'token_missing' ? 'Sign in first' : 'That did not work';
   show(turn, status, code, {
-    title: 'Not now',
-    body: html`<h1>That did not work</h1>
+    title,
+    body: html`<h1>${title}</h1>
       <p>${sentenceOf(message)}</p>
       <a class="button" href="${signIn.address('/signin')}"><b>Sign in</b></a>
       <footer><span>request ${exchange.requestId}</span></footer>`,

@@ -14,7 +14,7 @@ export function signedOutPage(signIn: SignIn): PageOptions {
         The payloads of your workflows are encrypted. This server opens them for people whose Temporal role
         allows it.
       </p>
-      <a class="button" href="${signIn.address('/signin/start')}">
+      <a class="button first" href="${signIn.address('/signin/start')}">
         <b>Sign in</b><span>at ${new URL(signIn.issuer).host}</span>
       </a>`,
   };
@@ -49,7 +49,7 @@ export function who({ principal }: Session): Html {
 
 /** Asks what the person may do in a namespace. */
 export function namespaceForm(signIn: SignIn, namespace: string): Html {
-  return html`<form method="get" action="${signIn.address('/why')}">
+  return html`<form class="ask" method="get" action="${signIn.address('/why')}">
     <label for="namespace">What may I do in this namespace?</label>
     <input
       id="namespace"
@@ -59,7 +59,7 @@ export function namespaceForm(signIn: SignIn, namespace: string): Html {
       required
       maxlength="255"
     />
-    <button><b>Show it</b></button>
+    <button>Show</button>
   </form>`;
 }
 

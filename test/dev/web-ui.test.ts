@@ -149,9 +149,12 @@ describeWithParts(['temporal', 'chromium'], 'dev mode on a Temporal server, unti
     await page.context().close();
   });
 
-  test('gives its own pages their style, which their content security policy must allow', async () => {
-    const page = await browser.newPage();
+  test('gives pages their style, which their content security policy must allow, and keys their focus', async () => {
+    const page = await browser.newPage({ forcedColors: 'active' });
     await page.goto(`${codec}/signin`);
+    await page.keyboard.press('Tab');
+    const outline = 'getComputedStyle(document.activeElement).outlineStyle';
+    expect(await page.evaluate(outline)).toBe('solid');
     expect(await page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius")).toBe('14px');
     await page.close();
   });
