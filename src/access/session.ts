@@ -3,6 +3,7 @@ import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { KeyholeError } from '../errors.js';
 import { systemClock, type Clock } from './clock.js';
+import { EndedSessions } from './ended-sessions.js';
 import type { IssuerOptions } from './issuer-options.js';
 import type { Identity, Principal } from './principal.js';
 import type { RoleClaims } from './role-claims.js';
@@ -20,6 +21,8 @@ export interface SessionsOptions {
   readonly sameSite: SameSite;
   /** Groups that may grant something: a session remembers no others. Default is all of them. */
   readonly groups?: readonly string[];
+  /** Of whom these sessions take the place of. Default is none. */
+  readonly ended?: EndedSessions | undefined;
   /** Default is the system's. */
   readonly clock?: Clock;
 }
@@ -46,7 +49,6 @@ const LONGEST_WITH_ROLES_S = 3_600;
  * all headers of an answer.
  */
 const MAX_COOKIE_BYTES = 3_072;
-const MAX_ENDED = 10_000;
 
 /** Permissions and groups. */
 type SealedRoles = readonly [readonly string[], readonly string[]];
@@ -62,13 +64,15 @@ export class Sessions {
   readonly #sealed: SealedClaims;
   readonly #cookie: OwnCookie;
   readonly #formKey: Uint8Array;
-  /** When each would have ended anyway, in milliseconds since the epoch. */
-  readonly #ended = new Map<string, number>();
+  /** Those that ended by sign-out here. */
+  readonly ended: EndedSessions;
 
   constructor(options: SessionsOptions) {
     const { issuer, secret, publicUrl, sameSite, clock = systemClock } = options;
+    const { ended = new EndedSessions(clock) } = options;
     this.#options = options;
     this.#clock = clock;
+    this.ended = ended;
     const names = { secret, issuer: issuer.issuer, audience: new URL(publicUrl).origin, clock };
     this.#cookie = new OwnCookie(SESSION_COOKIE, publicUrl, sameSite);
     this.#sealed = new SealedClaims({ ...names, purpose: 'session' });
@@ -109,7 +113,7 @@ export class Sessions {
     const { jti: id, sub: subject, exp, iat, email, signedInAtS } = claims;
     const usable = id !== undefined && subject !== undefined && exp !== undefined && iat !== undefined;
     if (!usable || typeof signedInAtS !== 'number' || iat > this.#nowS() + TOLERANCE_S) throw invalid();
-    if (this.#ended.has(id)) throw new KeyholeError('token_expired', 'you signed out');
+    if (this.ended.has(id)) throw new KeyholeError('token_expired', 'you signed out');
     const { issuer } = this.#options;
     const roleClaims = roleClaimsOf(claims, signedInAtS);
     if ((roleClaims === undefined) !== (issuer.roleClaims === undefined))
@@ -141,7 +145,7 @@ export class Sessions {
 
   /** Ends a session. Answers the `Set-Cookie` that takes it from the browser. */
   end(session: Session | undefined): string {
-    if (session !== undefined) this.#forget(session.id);
+    if (session !== undefined) this.ended.add(session.id, LONGEST_S * 1000);
     return this.#cookie.clear();
   }
 
@@ -155,15 +159,6 @@ export class Sessions {
   #rolesKept({ permissions, groups }: RoleClaims): SealedRoles {
     const counting = this.#options.groups;
     return [permissions, groups.filter((group) => counting?.includes(group) ?? true)];
-  }
-
-  #forget(id: string): void {
-    const nowMs = this.#clock.wall();
-    for (const [other, untilMs] of this.#ended) {
-      if (untilMs > nowMs && this.#ended.size < MAX_ENDED) break;
-      this.#ended.delete(other);
-    }
-    this.#ended.set(id, nowMs + LONGEST_S * 1000);
   }
 
   #formTokenOf(id: string): string {

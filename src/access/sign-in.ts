@@ -3,6 +3,7 @@ import { KeyholeError, isKeyholeError } from '../errors.js';
 import { systemClock, type Clock } from './clock.js';
 import { CodeFlow, type SignInChecks } from './code-flow.js';
 import type { Agents } from './connecting.js';
+import type { EndedSessions } from './ended-sessions.js';
 import { IdentityClient } from './identity-client.js';
 import type { IssuerOptions } from './issuer-options.js';
 import type { Identity } from './principal.js';
@@ -29,6 +30,8 @@ export interface SignInOptions {
   readonly scopes?: readonly string[];
   /** Groups that may grant something: a session remembers no others. Default is all of them. */
   readonly groups?: readonly string[];
+  /** Sessions that ended in what this takes the place of. Default is none. */
+  readonly ended?: EndedSessions | undefined;
   /** What the issuer is asked by. Default is Node's own. */
   readonly agents?: Agents | undefined;
   /** Default is the system's. */
@@ -59,12 +62,13 @@ export class SignIn {
   #waiting = 0;
 
   constructor(options: SignInOptions) {
-    const { issuer, sessionSecret: secret, publicUrl, groups, clock = systemClock } = options;
+    const { issuer, sessionSecret: secret, publicUrl, groups, ended, clock = systemClock } = options;
     this.#options = options;
     this.issuer = issuer.issuer;
     this.#clock = clock;
     const sameSite = sameSiteFor(options);
-    this.sessions = new Sessions({ issuer, secret, publicUrl, sameSite, clock, ...(groups && { groups }) });
+    const who = { issuer, ...(groups && { groups }) };
+    this.sessions = new Sessions({ ...who, secret, publicUrl, sameSite, ended, clock });
     this.#cookie = new OwnCookie(SIGN_IN_COOKIE, publicUrl, 'Lax');
     this.#pending = new SealedClaims({
       secret,

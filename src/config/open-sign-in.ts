@@ -1,4 +1,4 @@
-// From a configured sign-in to one that works, and that outlives a reload where nothing of it changed.
+// From a configured sign-in to one that works; who signed out stays so over a reload.
 import type { Agents } from '../access/connecting.js';
 import { SignIn } from '../access/sign-in.js';
 import type { AccessConfig, Config } from './config.js';
@@ -9,7 +9,7 @@ export interface OpenedSignIn {
   readonly described: string;
 }
 
-/** @param previous - goes on where nothing changed: it knows which sessions ended by sign-out. */
+/** @param previous - goes on where nothing of it changed; where something did, its sign-outs hold all the same. */
 export function openSignIn(
   { access, server }: Config,
   previous: OpenedSignIn | undefined,
@@ -25,7 +25,8 @@ export function openSignIn(
   if (previous?.described === described) return previous;
   const subjects = entry.subjects ?? ['*'];
   const issuer = { ...entry, subjects: () => subjects };
-  return { signIn: new SignIn({ ...made, issuer, agents }), described };
+  const ended = previous?.signIn.sessions.ended;
+  return { signIn: new SignIn({ ...made, issuer, ended, agents }), described };
 }
 
 function groupsNamedIn({ rules, roles }: AccessConfig): string[] {

@@ -131,7 +131,21 @@ test('that the cookie leaves its site is said at the start', async () => {
   );
 });
 
-test('a reload that changes nothing of it keeps the sign-in, which knows who signed out', async () => {
+test('who signed out stays so over a reload, whatever else changed', async () => {
+  await folder.configure(written(SIGN_IN));
+  const first = openSignIn(await folder.config(), undefined)?.signIn.sessions;
+  const line = await first?.open({ subject: 'idp|alice', issuer: ENTRY.issuer, email: 'alice@example.com' });
+  const cookie = plantSecret(line?.split(';', 1)[0] ?? '');
+  await folder.configure(written({ ...SIGN_IN, clientId: 'another' }));
+  const opened = openSignIn(await folder.config(), undefined);
+  expect(await opened?.signIn.sessions.of(cookie)).toBeDefined();
+  opened?.signIn.sessions.end(await opened.signIn.sessions.of(cookie));
+  await folder.configure(written(SIGN_IN));
+  const reloaded = openSignIn(await folder.config(), opened);
+  await expect(reloaded?.signIn.sessions.of(cookie)).rejects.toMatchObject({ code: 'token_expired' });
+});
+
+test('a reload that changes nothing of it keeps the sign-in', async () => {
   await folder.configure(written(SIGN_IN));
   const first = openSignIn(await folder.config(), undefined);
   expect(openSignIn(await folder.config(), first)).toBe(first);
