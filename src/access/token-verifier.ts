@@ -39,6 +39,8 @@ export class TokenVerifier implements Authenticator {
   readonly #issuers: ReadonlyMap<string, Issuer>;
   readonly #clock: Clock;
   readonly #verified: VerifiedTokens;
+  /** By the token's digest: the connections that a browser opens at once bring the same one. */
+  readonly #verifying = new Map<string, Promise<Principal>>();
 
   /** @throws TypeError for no issuer, one twice, one without an audience, or an address that is not https. */
   constructor(options: TokenVerifierOptions) {
@@ -70,6 +72,7 @@ export class TokenVerifier implements Authenticator {
 
   clear(): void {
     this.#verified.clear();
+    this.#verifying.clear();
   }
 
   async authenticate(authorization: string | undefined, signal: AbortSignal): Promise<Principal> {
@@ -84,7 +87,17 @@ export class TokenVerifier implements Authenticator {
       throw invalid('is of an issuer whose people sign in here: setting "accept" of the issuer');
     }
     if (!ALGORITHMS.includes(algorithm)) throw invalid('is signed with an algorithm that is not accepted');
-    return untilAborted(this.#verify(token, digest, issuer), signal, late);
+    return untilAborted(this.#verifyOnce(token, digest, issuer), signal, late);
+  }
+
+  #verifyOnce(token: string, digest: string, issuer: Issuer): Promise<Principal> {
+    const verifying = this.#verifying.get(digest);
+    if (verifying !== undefined) return verifying;
+    const begun = this.#verify(token, digest, issuer).finally(() => {
+      if (this.#verifying.get(digest) === begun) this.#verifying.delete(digest);
+    });
+    this.#verifying.set(digest, begun);
+    return begun;
   }
 
   async #verify(token: string, digest: string, { options, keys }: Issuer): Promise<Principal> {

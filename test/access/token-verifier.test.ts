@@ -390,6 +390,21 @@ describe('a token that was verified', () => {
     expect(await ask(token)).toBe(first);
   });
 
+  test('is checked once for all who bring it meanwhile, and anew after a failure or a SIGHUP', async () => {
+    const token = await sign(key, claims());
+    const [first, second] = await Promise.all([ask(token), ask(token)]);
+    expect(second).toBe(first);
+    expect(first).toMatchObject({ subject: 'auth0|alice' });
+    verifier.clear();
+    const before = ask(token);
+    verifier.clear();
+    expect(await ask(token)).not.toBe(await before);
+    const early = await sign(key, claims({ iat: nowS() + 60, exp: nowS() + 120 }));
+    expect(await Promise.all([ask(early), ask(early)])).toEqual(['token_invalid', 'token_invalid']);
+    clock.pass(60_000);
+    expect(await ask(early)).toMatchObject({ subject: 'auth0|alice' });
+  });
+
   test('is checked again after 10 minutes, and after a SIGHUP', async () => {
     const token = await sign(key, claims());
     const first = await ask(token);
