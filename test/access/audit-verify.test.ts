@@ -5,12 +5,38 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AuditChain, follows, readLine } from '../../src/access/audit-chain.js';
 import { checkpointText, parseCheckpoint } from '../../src/access/audit-checkpoints.js';
-import { requestRecord, startRecord, type ChainCause, type Link } from '../../src/access/audit-record.js';
+import {
+  configurationRecord,
+  gapRecord,
+  requestRecord,
+  startRecord,
+  type AuditRecord,
+  type ChainCause,
+  type Link,
+} from '../../src/access/audit-record.js';
 import { verifyAudit, type AuditVerdict } from '../../src/access/audit-verify.js';
-import { auditEvent, WRITER } from './audit-events.js';
+import { visitRecord } from '../../src/access/audit-visit-record.js';
+import { auditEvent, visit, WRITER } from './audit-events.js';
 
 const LINES = 10_000;
 const NOW = Date.parse('2026-11-24T12:00:00Z');
+
+/** Pairs of distant lines that are swapped in a whole file; 20 times as many with KEYHOLE_STRESS set. */
+const SWAPPED_FILES = process.env['KEYHOLE_STRESS'] === undefined ? 5 : 100;
+
+/** Mostly requests, and now and then one of what else a chain may hold. */
+function recordOf(index: number): AuditRecord {
+  switch (index % 10) {
+    case 3:
+      return visitRecord(visit(index % 20 === 3 ? 'sign-in' : 'look', { requestId: `r${index}` }), NOW);
+    case 5:
+      return gapRecord({ refused: index, sinceMs: NOW }, NOW);
+    case 7:
+      return configurationRecord(String(index), NOW);
+    default:
+      return requestRecord(auditEvent(`r${index}`), NOW);
+  }
+}
 
 interface Written {
   readonly lines: readonly Buffer[];
@@ -20,7 +46,7 @@ interface Written {
 function chainOf(count: number, after?: Link, cause: ChainCause = 'start'): Written {
   const chain = new AuditChain();
   const records = [startRecord({ ...WRITER, cause, after }, NOW)];
-  for (let index = 1; index < count; index += 1) records.push(requestRecord(auditEvent(`r${index}`), NOW));
+  for (let index = 1; index < count; index += 1) records.push(recordOf(index));
   const links: Link[] = [];
   const lines = records.map((record) => {
     const line = chain.lines([record]);
@@ -95,6 +121,33 @@ describe('a log of 10,000 lines', () => {
       (line, index) => index > 0 && index + 1 < LINES && accepted(line, index + 1),
     );
     expect([swapped.length, doubled.length]).toEqual([0, 0]);
+  });
+
+  /** Two places, the second at least two after the first. */
+  function* distantPairs(count: number): Generator<readonly [first: number, second: number]> {
+    const random = fixedNumbers();
+    for (let round = 0; round < count; round += 1) {
+      const first = 1 + Math.floor(random.next().value * (LINES - 3));
+      yield [first, first + 2 + Math.floor(random.next().value * (LINES - first - 2))];
+    }
+  }
+
+  test('shows 10,000 swaps of distant lines: neither is accepted in the place of the other', () => {
+    const unseen = [...distantPairs(10_000)].filter(
+      ([first, second]) => accepted(at(lines, second), first) || accepted(at(lines, first), second),
+    );
+    expect(unseen).toEqual([]);
+  });
+
+  test('in a file shows a swap of distant lines by the number of the first', async () => {
+    for (const [first, second] of distantPairs(SWAPPED_FILES)) {
+      const swapped = [...lines];
+      [swapped[first], swapped[second]] = [at(lines, second), at(lines, first)];
+      const { mistakes } = await verify([textOf(swapped)]);
+      expect(mistakes.map(({ line }) => line)).toEqual(
+        expect.arrayContaining([first + 1, first + 2, second + 1]),
+      );
+    }
   });
 
   test('shows 10,000 changed bits, each in the line itself or in the one after it', () => {
