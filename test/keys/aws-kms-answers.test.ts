@@ -66,6 +66,10 @@ describe('an answer of AWS KMS that cannot be right', () => {
     ['an alias for a key id', { KeyId: 'alias/a', Plaintext: Buffer.alloc(32, 7), CiphertextBlob: blob }],
     ['no wrapped key', { KeyId: ARN, Plaintext: Buffer.alloc(32, 7) }],
     ['no data key', { KeyId: ARN, CiphertextBlob: blob }],
+    [
+      'a key id that is a list',
+      { KeyId: [ARN] as never, Plaintext: Buffer.alloc(32, 7), CiphertextBlob: blob },
+    ],
   ])('to GenerateDataKey, %s, is refused, its data key zeroed', async (_, answer) => {
     const key = keyThat({ generateDataKey: () => Promise.resolve(answer) });
     await expect(key.generateDataKey(context)).rejects.toMatchObject({ code: 'key_answer_invalid' });
@@ -80,6 +84,16 @@ describe('an answer of AWS KMS that cannot be right', () => {
     const key = keyThat({ decrypt: () => Promise.resolve(answer) });
     await expect(key.unwrap(blob, ARN, context)).rejects.toMatchObject({ code });
     expect('Plaintext' in answer && answer.Plaintext.some((byte) => byte !== 0)).toBe(false);
+  });
+
+  test('whose data key is no bytes is refused: the SDK hands over what JSON said', async () => {
+    const answer = { KeyId: ARN, Plaintext: { length: 32 } as never, CiphertextBlob: blob };
+    const key = keyThat({
+      generateDataKey: () => Promise.resolve(answer),
+      decrypt: () => Promise.resolve(answer),
+    });
+    await expect(key.generateDataKey(context)).rejects.toMatchObject({ code: 'key_answer_invalid' });
+    await expect(key.unwrap(blob, ARN, context)).rejects.toMatchObject({ code: 'key_answer_invalid' });
   });
 
   test('to Decrypt names a replica in another Region: that is the same key', async () => {

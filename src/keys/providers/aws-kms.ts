@@ -77,8 +77,8 @@ class AwsKmsWrappingKey implements WrappingKey {
     const { KeyId, Plaintext, CiphertextBlob } = await this.#asked(
       this.#client.generateDataKey(input, { abortSignal: signal }),
     );
-    if (!isKeyArn(KeyId) || Plaintext === undefined || CiphertextBlob === undefined) {
-      Plaintext?.fill(0);
+    if (!isKeyArn(KeyId) || !isBytes(Plaintext) || !isBytes(CiphertextBlob)) {
+      if (isBytes(Plaintext)) Plaintext.fill(0);
       throw new KeyholeError(
         'key_answer_invalid',
         `AWS KMS answered GenerateDataKey for ${this.name} without a key ARN or data key`,
@@ -95,8 +95,8 @@ class AwsKmsWrappingKey implements WrappingKey {
   ): Promise<UnwrappedDataKey> {
     const input = { KeyId: this.name, CiphertextBlob: wrapped, ...this.#encryptionContext(namespace) };
     const { KeyId, Plaintext } = await this.#asked(this.#client.decrypt(input, { abortSignal: signal }));
-    if (!isKeyArn(KeyId) || Plaintext === undefined) {
-      Plaintext?.fill(0);
+    if (!isKeyArn(KeyId) || !isBytes(Plaintext)) {
+      if (isBytes(Plaintext)) Plaintext.fill(0);
       throw new KeyholeError(
         'key_answer_invalid',
         `AWS KMS answered Decrypt for ${this.name} without a key ARN or data key`,
@@ -127,8 +127,13 @@ class AwsKmsWrappingKey implements WrappingKey {
   }
 }
 
+/** The SDK hands over what JSON said, whatever its types promise. */
+function isBytes(bytes: Uint8Array | undefined): bytes is Uint8Array {
+  return bytes instanceof Uint8Array;
+}
+
 function isKeyArn(keyId: string | undefined): keyId is string {
-  return keyId !== undefined && KEY_ARN.test(keyId);
+  return typeof keyId === 'string' && KEY_ARN.test(keyId);
 }
 
 /** The same key, or its replica in another Region (multi-Region keys: the id begins with `mrk-`). */
