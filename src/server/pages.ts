@@ -23,12 +23,24 @@ export async function answerPage(turn: Turn, page: PageName, signIn: SignIn): Pr
   await turn.admission.during(turn.setup.parts.options.limits, async () => {
     try {
       assertMethod(turn, page === 'signout' ? ['POST'] : ['GET', 'HEAD']);
+      assertWindow(turn);
       await served(turn, page, signIn);
     } catch (error) {
       if (error instanceof CallerGone) throw error;
       showRefusal(turn, signIn, error);
     }
   });
+}
+
+/**
+ * In a window of its own a person sees what they look at. What another page asks for as a picture or a frame they do
+ * not, and it would be on record as theirs.
+ *
+ * @throws KeyholeError `origin_refused`
+ */
+function assertWindow({ headers }: Turn): void {
+  if (headers.fetchDest === undefined || headers.fetchDest === 'document') return;
+  throw new KeyholeError('origin_refused', 'this page is for a window of its own');
 }
 
 async function served(turn: Turn, page: PageName, signIn: SignIn): Promise<void> {

@@ -11,6 +11,8 @@ export interface RequestHeaders {
   readonly cookie: string | undefined;
   /** `Sec-Fetch-Site`: how the page that asks and this server are related, in the browser's eyes. */
   readonly fetchSite: string | undefined;
+  /** `Sec-Fetch-Dest`: what a browser wants the answer for. */
+  readonly fetchDest: string | undefined;
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
   /** `undefined` where the body's length is not said. */
@@ -47,13 +49,14 @@ export function assertNotRepeated({ rawHeaders }: IncomingMessage): void {
 export function readHeaders({ headers }: IncomingMessage): RequestHeaders {
   const namespace = headers['x-namespace'];
   const length = headers['content-length'];
-  const fetchSite = headers['sec-fetch-site'];
+  const { 'sec-fetch-site': fetchSite, 'sec-fetch-dest': fetchDest } = headers;
   return {
     authorization: headers.authorization,
     namespace: typeof namespace === 'string' && namespace !== '' ? namespace : undefined,
     origin: headers.origin,
     cookie: headers.cookie,
     fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined,
+    fetchDest: typeof fetchDest === 'string' ? fetchDest : undefined,
     contentType: headers['content-type'],
     contentEncoding: headers['content-encoding'],
     contentLength: length === undefined ? undefined : Number(length),

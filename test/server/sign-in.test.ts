@@ -399,6 +399,20 @@ describe('the pages', () => {
     }
   });
 
+  test.each(['image', 'iframe', 'empty', 'script'])(
+    'are no %s of another page: what a person does not see is not on record as theirs',
+    async (dest) => {
+      await signIn(browser);
+      running.audit.visits.length = 0;
+      const headers = { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': dest };
+      const answer = await browser.request(`${origin}/why?namespace=${ORDERS}`, { headers });
+      expect([answer.status, running.audit.visits]).toEqual([403, []]);
+      const own = { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'document' };
+      expect((await browser.request(`${origin}/why?namespace=${ORDERS}`, { headers: own })).status).toBe(200);
+      expect(running.audit.visits).toHaveLength(1);
+    },
+  );
+
   test('can be read by no other page, not even of a listed origin', async () => {
     await signIn(browser);
     const answer = await browser.request(`${origin}/signin`, { headers: { origin: UI } });
