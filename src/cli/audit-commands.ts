@@ -1,5 +1,6 @@
 // The command line of `keyhole audit`.
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { REPORTS } from '../access/audit-report.js';
 import type { ReportOptions } from './audit.js';
 
 interface VerifyFlags {
@@ -23,12 +24,10 @@ export function addAuditCommands(program: Command, done: (code: number) => void)
     });
   audit
     .command('report')
-    .description('who read what, how often, and how often they were refused')
+    .description('who read what, how often, by which rule, how often they were refused, and who signed in')
     .argument('[file...]', 'files of the record (default: those of the configuration)')
     .option('--since <when>', 'a day or time, as 2026-11-24 or 2026-11-24T12:00:00Z, or an age, as 24h or 7d')
-    .addOption(
-      new Option('--by <what>', 'a line for each').choices(['person', 'namespace', 'key']).default('person'),
-    )
+    .addOption(new Option('--by <what>', 'a line for each').choices(REPORTS).default('person'))
     .option('--json', 'as JSON')
     .option('-c, --config <file>', 'configuration file that names the record, where no file is given')
     .action(async (files: string[], options: Omit<ReportOptions, 'files'>) => {

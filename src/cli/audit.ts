@@ -84,18 +84,22 @@ function momentOf(text: string, nowMs: number): number | undefined {
 }
 
 function table(by: ReportBy, rows: readonly ReportRow[]): string {
-  const cells = rows.map(({ name, requests, refused, opened, sealed, lastMs }) => [
+  const signsIn = by === 'person';
+  const cells = rows.map(({ name, requests, refused, opened, sealed, signIns, lastMs }) => [
     printable(name),
-    ...[requests, refused, opened, sealed].map(String),
+    ...[requests, refused, opened, sealed, ...(signsIn ? [signIns] : [])].map(String),
     new Date(lastMs).toISOString(),
   ]);
-  const lines = [[by, 'requests', 'refused', 'opened', 'sealed', 'last'], ...cells];
+  const columns = ['requests', 'refused', 'opened', 'sealed', ...(signsIn ? ['sign-ins'] : []), 'last'];
+  const lines = [[by, ...columns], ...cells];
   const widths = lines.reduce<number[]>(
     (most, line) => line.map((cell, index) => Math.max(cell.length, most[index] ?? 0)),
     [],
   );
   const padded = (cell: string, index: number): string =>
-    index === 0 || index === 5 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0);
+    index === 0 || index === columns.length
+      ? cell.padEnd(widths[index] ?? 0)
+      : cell.padStart(widths[index] ?? 0);
   return lines.map((line) => `${line.map(padded).join('  ').trimEnd()}\n`).join('');
 }
 

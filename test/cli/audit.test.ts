@@ -6,9 +6,19 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { checkpointText } from '../../src/access/audit-checkpoints.js';
 import { openAuditFile } from '../../src/access/file-audit-log.js';
-import { auditEvent, filesOf, WRITER } from '../access/audit-events.js';
+import { auditEvent, filesOf, visit, WRITER } from '../access/audit-events.js';
 import { FakeClock } from '../access/fake-clock.js';
 import { Command, type Ended } from './command.js';
+
+const STRANGER = {
+  requestId: 's',
+  route: 'decode',
+  status: 401,
+  code: 'token_missing',
+  message: 'send your access token',
+  address: '203.0.113.7',
+  namespace: 'orders.a1b2c',
+};
 
 let directory: string;
 let path: string;
@@ -139,6 +149,7 @@ describe('keyhole audit verify', () => {
 describe('keyhole audit report', () => {
   const { who, namespace } = auditEvent('r');
   const bob = { ...who, subject: 'saml|b\u{1b}[2J', email: undefined };
+  const carol = { ...who, subject: 'auth0|carol', email: 'carol@example.com' };
   const billing = { ...namespace, claimed: 'billing.a1b2c' };
   const nothing = { opened: 0, sealed: 0, passed: 0, failed: 0, refused: 3 };
   const clock = new FakeClock();
@@ -150,22 +161,34 @@ describe('keyhole audit report', () => {
     await log.append(auditEvent('2', { namespace: billing, keys: ['alias/billing', 'alias/old'] }));
     clock.wallMs = Date.parse('2026-11-24T10:00:00Z');
     await log.append(
-      auditEvent('3', { who: bob, status: 403, outcome: 'role_missing', keys: [], payloads: nothing }),
+      auditEvent('3', {
+        who: bob,
+        status: 403,
+        outcome: 'role_missing',
+        why: undefined,
+        keys: [],
+        payloads: nothing,
+      }),
     );
+    await log.appendVisit(visit('sign-in', { who: carol }));
+    await log.appendVisit(visit('sign-in'));
+    await log.appendVisit(visit('look'));
+    for (const requestId of ['s1', 's2', 's3']) log.refused({ ...STRANGER, requestId });
     await log.close();
   });
 
   const row = (name: string, figures: readonly number[], last: string): Record<string, unknown> => {
-    const [requests, refused, opened, sealed] = figures;
-    return { name, requests, refused, opened, sealed, lastMs: Date.parse(last) };
+    const [requests, refused, opened, sealed, signIns = 0] = figures;
+    return { name, requests, refused, opened, sealed, signIns, lastMs: Date.parse(last) };
   };
 
   test.each<[by: string, rows: readonly Record<string, unknown>[]]>([
     [
       'person',
       [
-        row('alice@example.com', [2, 0, 4, 0], '2026-11-20T10:00:00Z'),
+        row('alice@example.com', [2, 0, 4, 0, 1], '2026-11-24T10:00:00Z'),
         row('saml|b\u{1b}[2J of https://idp.example/', [1, 1, 0, 0], '2026-11-24T10:00:00Z'),
+        row('carol@example.com', [0, 0, 0, 0, 1], '2026-11-24T10:00:00Z'),
       ],
     ],
     [
@@ -181,7 +204,15 @@ describe('keyhole audit report', () => {
         row(name, [1, 0, 2, 0], '2026-11-20T10:00:00Z'),
       ),
     ],
-  ])('by %s counts requests, refusals and payloads', async (by, rows) => {
+    [
+      'rule',
+      [
+        row('rules[0] namespace:admin (temporal-cloud)', [2, 0, 4, 0], '2026-11-20T10:00:00Z'),
+        row('none', [1, 1, 0, 0], '2026-11-24T10:00:00Z'),
+      ],
+    ],
+    ['stranger', [row('203.0.113.0/24 token_missing', [3, 3, 0, 0], '2026-11-24T10:00:00Z')]],
+  ])('by %s counts requests, refusals, payloads and sign-ins', async (by, rows) => {
     const { code, stdout } = await keyhole('report', '--by', by, '--json', path);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual(rows);
@@ -190,9 +221,10 @@ describe('keyhole audit report', () => {
   test('is a table for people, in which nothing that a caller chose moves the cursor', async () => {
     const { stdout } = await keyhole('report', path);
     expect(stdout.split('\n').map((line) => line.replace(/ +/g, ' '))).toEqual([
-      'person requests refused opened sealed last',
-      'alice@example.com 2 0 4 0 2026-11-20T10:00:00.000Z',
-      'saml|b\\u{1b}[2J of https://idp.example/ 1 1 0 0 2026-11-24T10:00:00.000Z',
+      'person requests refused opened sealed sign-ins last',
+      'alice@example.com 2 0 4 0 1 2026-11-24T10:00:00.000Z',
+      'saml|b\\u{1b}[2J of https://idp.example/ 1 1 0 0 0 2026-11-24T10:00:00.000Z',
+      'carol@example.com 0 0 0 0 1 2026-11-24T10:00:00.000Z',
       '',
     ]);
   });
@@ -206,7 +238,11 @@ describe('keyhole audit report', () => {
     const named = (JSON.parse(stdout) as { name: string; requests: number }[]).map(
       ({ name, requests }) => `${name} ${requests}`,
     );
-    expect(named).toEqual(['alice@example.com 1', 'saml|b\u{1b}[2J of https://idp.example/ 1']);
+    expect(named).toEqual([
+      'alice@example.com 1',
+      'saml|b\u{1b}[2J of https://idp.example/ 1',
+      'carol@example.com 0',
+    ]);
   });
 
   test('finds the files by the configuration', async () => {
