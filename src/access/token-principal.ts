@@ -15,6 +15,12 @@ const MAX_SUBJECT_LENGTH = 255;
 /** Printable ASCII with one `@`; RFC 5321 §4.5.3.1.3 bounds the length. */
 const EMAIL = /^(?=.{3,254}$)[\x21-\x3f\x41-\x7e]+@([\x21-\x3f\x41-\x7e]+)$/;
 
+/**
+ * `email_verified` (OpenID Connect Core 1.0 §5.1) of an e-mail that its own issuer does not vouch for, whatever the
+ * configuration asks; some write it as a string.
+ */
+const UNVERIFIED: ReadonlySet<unknown> = new Set([false, 'false']);
+
 /** @throws KeyholeError `token_invalid`, `subject_refused` */
 export function principalOf(claims: JWTPayload, options: IssuerOptions, nowMs: number): Principal {
   assertAccessToken(claims, nowMs / 1000);
@@ -83,6 +89,7 @@ function emailOf(claims: JWTPayload, options: IssuerOptions): string | undefined
   const value = emailClaim === undefined ? undefined : claims[emailClaim];
   if (typeof value !== 'string') return undefined;
   if (emailVerifiedClaim !== undefined && claims[emailVerifiedClaim] !== true) return undefined;
+  if (UNVERIFIED.has(claims['email_verified'])) return undefined;
   const email = asciiLowerCase(value);
   return mayVouch(email, options) ? email : undefined;
 }

@@ -232,6 +232,14 @@ describe('an e-mail', () => {
     },
   );
 
+  test.each([false, 'false'])(
+    'does not count where the issuer itself says that nobody verified it, asked for or not: %j',
+    async (verified) => {
+      expect(await emailOf({ email_verified: verified })).toBeUndefined();
+      expect(await emailOf({})).toBe('alice@example.com');
+    },
+  );
+
   test.each([
     'alice@elsewhere.example',
     'alice@sub.example.com',
