@@ -12,7 +12,7 @@ export interface Told {
   /** `ok`, or the error code. */
   readonly code: string;
   /** What a refusal said. */
-  readonly message: string | undefined;
+  readonly reason: string | undefined;
   readonly durationMs: number;
   /** The caller went away before the answer was complete. */
   readonly aborted: boolean;
@@ -37,6 +37,8 @@ export class Exchange {
   readonly headers: (readonly [string, string])[] = [];
   /** The connection ends with this answer. */
   closes = false;
+  /** What a refusal says, for the record. */
+  reason: string | undefined;
   readonly #response: ServerResponse;
   readonly #expectsContinue: boolean;
   readonly #stopping: () => boolean;
@@ -45,7 +47,6 @@ export class Exchange {
   readonly #ended: (told: Told) => void;
   #isOver = false;
   #code = 'ok';
-  #message: string | undefined;
   #answerTimer: NodeJS.Timeout | undefined;
 
   /** @param ended - told once, when the answer has left or the connection is gone. */
@@ -81,7 +82,7 @@ export class Exchange {
       requestId: this.requestId,
       status: response.headersSent ? response.statusCode : 0,
       code: this.#code,
-      message: this.#message,
+      reason: this.reason,
       durationMs: this.#clock.monotonic() - this.#startedMs,
       aborted: !response.writableFinished,
     });
@@ -119,7 +120,7 @@ export class Exchange {
   }
 
   refuse({ status, code, message, retryAfterSeconds }: ErrorResponse): void {
-    this.#message = message;
+    this.reason = message;
     if (retryAfterSeconds !== undefined) this.headers.push(['Retry-After', String(retryAfterSeconds)]);
     if (status === 401) this.headers.push(['WWW-Authenticate', challenge(code)]);
     const body = { error: { code, message, requestId: this.requestId } };

@@ -269,7 +269,7 @@ function tell({ parts }: Setup, route: Route, { requestId, status, code, duratio
 function countRefusal(
   { parts }: Setup,
   { route, address, headers }: { route: Route; address: string; headers: RequestHeaders },
-  { requestId, status, code, message }: Told,
+  { requestId, status, code, reason: message }: Told,
 ): void {
   if (code === 'ok' || status === 0 || route.kind === 'live' || route.kind === 'ready') return;
   const named = route.kind === 'codec' ? route.namespace : undefined;

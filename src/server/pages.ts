@@ -137,6 +137,7 @@ function showRefusal(turn: Turn, signIn: SignIn, error: unknown): void {
   else setup.parts.logger.info(line, 'a page was refused');
   if (retryAfterSeconds !== undefined) exchange.headers.push(['Retry-After', String(retryAfterSeconds)]);
   if (status === 401) exchange.headers.push(['WWW-Authenticate', 'Bearer realm="keyhole"']);
+  exchange.reason = message;
   const title = code === 'token_missing' ? 'Sign in first' : 'That did not work';
   show(turn, status, code, {
     title,

@@ -24,6 +24,7 @@ export async function strangerNotice(turn: Turn, action: Action, refusal: unknow
     const body = await readBody(turn, share, MAX_STRANGER_BODY_BYTES);
     const where = setup.parts.signIn?.address('/signin') ?? headers.origin ?? '';
     const why = refusal.code === 'token_missing' ? 'you are not signed in' : 'your sign-in has expired';
+    turn.exchange.reason = why;
     const payloads = readPayloads(body, MAX_STRANGER_PAYLOADS);
     return { outcome: refusal.code, payloads: withNotices(payloads, `${why}: sign in at ${where}`) };
   } catch (error) {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Certificates } from '../../src/dev/certificates.js';
+import { keepStream } from '../streams.js';
 
 interface Received {
   readonly type: string;
@@ -29,6 +30,7 @@ export class Collector {
         void Promise.resolve(this.gate).then(() => {
           const { 'content-type': type = '', authorization } = request.headers;
           const body = Buffer.concat(chunks).toString();
+          keepStream('collector', body);
           if (this.status < 300) this.received.push({ type, authorization, body });
           response.writeHead(this.status, { location: '/elsewhere' }).end('{}');
         });

@@ -245,6 +245,7 @@ describe('on record are', () => {
     await expect
       .poll(() => running.audit.strangers.map(({ route, code }) => `${route} ${code}`))
       .toEqual(['signin-callback token_missing', 'why token_missing']);
+    expect(running.audit.strangers[0]?.message).toBe('this browser did not begin the sign-in that ends here');
     expect(visits()).toEqual([]);
   });
 

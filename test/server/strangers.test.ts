@@ -69,7 +69,9 @@ describe('a request that is refused before anybody is known', () => {
     const answer = await server.ask('/decode', { namespace: ORDERS, headers, body: bodyOf(sealed) });
     expect(answer.status).toBe(200);
     await expect.poll(() => server.audit.strangers.length).toBe(1);
-    expect(server.audit.strangers).toMatchObject([{ code: 'token_missing', status: 200 }]);
+    expect(server.audit.strangers).toMatchObject([
+      { code: 'token_missing', status: 200, message: 'you are not signed in' },
+    ]);
   });
 
   test('names the namespace that the path or the header did', async () => {
