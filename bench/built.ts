@@ -2,7 +2,7 @@
 import type * as Library from '../src/index.js';
 import type * as Testing from '../src/testing.js';
 
-async function built(file: string): Promise<unknown> {
+export async function built(file: string): Promise<unknown> {
   try {
     return await import(new URL(`../dist/${file}`, import.meta.url).href);
   } catch (cause) {
@@ -10,5 +10,5 @@ async function built(file: string): Promise<unknown> {
   }
 }
 
-export const { EncryptionCodec, LocalWrappingKey } = (await built('index.js')) as typeof Library;
+export const { awsKms, EncryptionCodec, LocalWrappingKey } = (await built('index.js')) as typeof Library;
 export const { FakeWrappingKey } = (await built('testing.js')) as typeof Testing;
