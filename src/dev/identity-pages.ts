@@ -100,7 +100,7 @@ async function consent(
 }
 
 /** The fields of a small form. */
-export async function formOf(request: IncomingMessage): Promise<URLSearchParams> {
+async function formOf(request: IncomingMessage): Promise<URLSearchParams> {
   let text = '';
   for await (const chunk of request) {
     text += String(chunk);
