@@ -1,7 +1,7 @@
-// How much one caller may ask for: requests a second with a burst, payloads a minute.
+// How much one caller may ask for: requests a second with a burst, payloads and calls to key services a minute.
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
-import { MAX_WAIT_MS, type Limits } from './limits.js';
+import { CALLER_KEY_CALLS_PER_MINUTE, MAX_WAIT_MS, type Limits } from './limits.js';
 import type { MonotonicClock } from './parts.js';
 
 /** Callers remembered; beyond it the one that asked longest ago is forgotten. */
@@ -10,6 +10,7 @@ const MAX_CALLERS = 10_000;
 interface Budget {
   requests: number;
   payloads: number;
+  keyCalls: number;
   filledMs: number;
 }
 
@@ -49,12 +50,26 @@ export class CallerBudgets {
     budget.payloads -= count;
   }
 
+  /** A request asks a key service once more. Its calls are made all the same: the next request pays for them. */
+  takeKeyCall(principal: Principal, limits: Limits): void {
+    this.#budgetOf(principal, limits).keyCalls -= 1;
+  }
+
+  /** @throws KeyholeError `rate_limited` where earlier requests brought about too many calls to key services. */
+  assertKeyCallsLeft(principal: Principal, limits: Limits): void {
+    const { keyCalls } = this.#budgetOf(principal, limits);
+    if (keyCalls >= 1) return;
+    const waitMs = ((1 - keyCalls) / CALLER_KEY_CALLS_PER_MINUTE) * 60_000;
+    throw limited(`you may have key services asked ${CALLER_KEY_CALLS_PER_MINUTE} times a minute`, waitMs);
+  }
+
   #budgetOf({ issuer, subject }: Principal, limits: Limits): Budget {
     const caller = `${issuer} ${subject}`;
     const nowMs = this.#clock.monotonic();
     const budget = this.#budgets.get(caller) ?? {
       requests: limits.callerBurst,
       payloads: limits.callerPayloadsPerMinute,
+      keyCalls: CALLER_KEY_CALLS_PER_MINUTE,
       filledMs: nowMs,
     };
     const passedMs = nowMs - budget.filledMs;
@@ -63,6 +78,10 @@ export class CallerBudgets {
     budget.payloads = Math.min(
       callerPayloadsPerMinute,
       budget.payloads + (passedMs / 60_000) * callerPayloadsPerMinute,
+    );
+    budget.keyCalls = Math.min(
+      CALLER_KEY_CALLS_PER_MINUTE,
+      budget.keyCalls + (passedMs / 60_000) * CALLER_KEY_CALLS_PER_MINUTE,
     );
     budget.filledMs = nowMs;
     this.#budgets.delete(caller);

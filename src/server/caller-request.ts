@@ -26,6 +26,10 @@ export interface CallerRequest {
   readonly cipher: PayloadCipher;
   readonly deadline: CallerDeadline;
   readonly findings: Findings;
+  /** @throws KeyholeError `rate_limited` where this caller's requests had key services asked too often. */
+  assertKeyCallsLeft(): void;
+  /** A data key is not there yet: a key service is asked for it, once a request. */
+  asksForKey(wrapped: Uint8Array): void;
   /** Asks the policy. @throws KeyholeError `authz_unavailable` */
   decide(action: Action, namespace: string): Promise<Decision>;
   /** Reads the body, now and not before. @throws KeyholeError for a body that is too large or holds no payloads. */

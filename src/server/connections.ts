@@ -16,6 +16,8 @@ interface Connection {
   readonly name: string;
   readonly socket: Socket;
   readonly requests: Set<InProgress>;
+  /** The one that came last. */
+  last: InProgress | undefined;
   /** Where it comes from, as long as nobody has been identified on it. */
   strangerFrom: string | undefined;
 }
@@ -44,7 +46,7 @@ export class Connections {
   /** @param from - the address whose strangers it counts among; `undefined` for one whose connections are not counted. */
   opened(socket: Socket, from: string | undefined, { most, ofStrangers }: ConnectionCaps): void {
     const name = nameOf(socket);
-    const connection: Connection = { name, socket, requests: new Set(), strangerFrom: from };
+    const connection: Connection = { name, socket, requests: new Set(), last: undefined, strangerFrom: from };
     this.#open.set(name, connection);
     this.#rest(connection);
     socket.once('close', () => {
@@ -61,6 +63,7 @@ export class Connections {
     const connection = this.#open.get(name);
     if (connection === undefined) return;
     connection.requests.add(request);
+    connection.last = request;
     this.#idle.delete(connection);
   }
 
@@ -84,8 +87,7 @@ export class Connections {
 
   /** Whether it ends with an answer that is on its way: what is sent behind it is no request (RFC 9112 §9.6). */
   isEnding(name: string): boolean {
-    for (const { closes } of this.#open.get(name)?.requests ?? []) if (closes) return true;
-    return false;
+    return this.#open.get(name)?.last?.closes === true;
   }
 
   /** The requests in progress on a connection. */

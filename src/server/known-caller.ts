@@ -15,6 +15,7 @@ import { Findings } from './findings.js';
 import { readPayloads } from './payload-json.js';
 import { CallerGone, readBody } from './request-body.js';
 import { shareOf, shareOfRefused, type Share } from './share.js';
+import { during } from './tracing.js';
 import type { Turn } from './turn.js';
 
 /** What is about to be answered. */
@@ -46,8 +47,10 @@ export async function serveKnownCaller(
   count(turn, findings);
   const event = auditEvent(turn, principal, action, namespace, findings, outcome);
   const startedMs = turn.clock.monotonic();
-  await new CallerDeadline(turn.clock, RECORD_DEADLINE_MS).run('audit_unavailable', () =>
-    turn.setup.parts.audit.append(event),
+  await during(turn.setup.parts.tracing, 'commit record', () =>
+    new CallerDeadline(turn.clock, RECORD_DEADLINE_MS).run('audit_unavailable', () =>
+      turn.setup.parts.audit.append(event),
+    ),
   );
   turn.setup.parts.metrics?.recorded(turn.clock.monotonic() - startedMs);
   if (outcome.reply !== undefined) return outcome.reply;
@@ -86,15 +89,26 @@ function callerRequest(
   turn: Turn,
   asked: Pick<CallerRequest, 'principal' | 'action' | 'namespace' | 'deadline' | 'findings'>,
 ): CallerRequest {
-  const { authorizer, cipher, options, metrics } = turn.setup.parts;
+  const { authorizer, cipher, options, metrics, tracing } = turn.setup.parts;
+  const askedFor = new Set<string>();
   return {
     ...asked,
+    assertKeyCallsLeft: () => {
+      turn.budgets.assertKeyCallsLeft(asked.principal, options.limits);
+    },
+    asksForKey: (wrapped) => {
+      const before = askedFor.size;
+      if (askedFor.add(Buffer.from(wrapped).toString('latin1')).size === before) return;
+      turn.budgets.takeKeyCall(asked.principal, options.limits);
+    },
     browser: turn.origin === 'allowed',
     denied: options.denied,
     cipher,
     decide: async (action, namespace): Promise<Decision> => {
-      const decision = await asked.deadline.run('authz_unavailable', () =>
-        authorizer.decide(asked.principal, action, namespace, asked.deadline.signal),
+      const decision = await during(tracing, 'look up roles', () =>
+        asked.deadline.run('authz_unavailable', () =>
+          authorizer.decide(asked.principal, action, namespace, asked.deadline.signal),
+        ),
       );
       metrics?.decisionAge(decision.ageMs);
       return decision;

@@ -78,6 +78,8 @@ export const MAX_METADATA_VALUE_BYTES = 8 * KIB;
 export const MAX_DATA_BYTES = 4 * MIB;
 /** Distinct wrapped data keys of one request. */
 export const MAX_DATA_KEYS = 1_000;
+/** Calls to key services a minute, and at once, that one caller may bring about. */
+export const CALLER_KEY_CALLS_PER_MINUTE = 2_000;
 /** What someone who is not signed in may send to get a notice back. */
 export const MAX_STRANGER_BODY_BYTES = 256 * KIB;
 export const MAX_STRANGER_PAYLOADS = 64;

@@ -26,8 +26,8 @@ type Read = Mark | KeyholeError;
  * A payload that names its namespace is judged on that one, whatever the request says; one that names none opens
  * only with the keys of the requested namespace, which the caller may decode in.
  *
- * @throws KeyholeError for what will pass (`authz_unavailable`, the key service's), and for more than 1000 distinct
- * data keys.
+ * @throws KeyholeError for what will pass (`authz_unavailable`, `rate_limited`, the key service's), and for more than
+ * 1000 distinct data keys.
  */
 export async function openPayloads(
   request: CallerRequest,
@@ -37,6 +37,7 @@ export async function openPayloads(
   const layers = await unpackAll(request, payloads, growth);
   const marks = readMarks(layers);
   assertFewDataKeys(marks);
+  if (marks.some(isSealed)) request.assertKeyCallsLeft();
   const refusals = await judgeNamespaces(request, marks);
   const results = await eachOf(payloads, request.deadline, (payload, index) =>
     openOne(request, { payload, layer: layers[index], mark: marks[index] }, refusals, growth),
@@ -153,7 +154,9 @@ function openOne(
   const error = refusals.get(namespace);
   if (error !== undefined) return { kind: 'refused', error };
   try {
-    const opened = request.cipher.open(layer, mark, namespace);
+    const opened = request.cipher.open(layer, mark, namespace, () => {
+      request.asksForKey(mark.wrappedKey);
+    });
     if (!(opened instanceof Promise)) return done(opened);
     return opened.then((inside) => growth.taken(layer, inside)).then(done, failed);
   } catch (thrown) {

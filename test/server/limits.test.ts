@@ -189,9 +189,9 @@ describe('requests in flight', () => {
       'Content-Length': '0',
     });
     const isFull = (): boolean => !stranger.socket.write(refused.repeat(500));
-    await expect.poll(isFull, { timeout: 10_000 }).toBe(true);
+    await expect.poll(isFull, { timeout: 30_000 }).toBe(true);
     await expect
-      .poll(() => (isFull(), stranger.socket.writableLength), { timeout: 10_000 })
+      .poll(() => (isFull(), stranger.socket.writableLength), { timeout: 30_000 })
       .toBeGreaterThan(1 << 20);
     expect((await post(server)).status).toBe(200);
     stranger.end();
@@ -377,6 +377,36 @@ describe('one caller', () => {
       refused.length,
     );
     expect((await server.ask('/encode', { as: 'writer', namespace: ORDERS })).status).toBe(200);
+  });
+
+  test('may have key services asked 2000 times a minute; what is opened already costs nothing', () => {
+    for (let i = 0; i < 1_999; i += 1) budgets.takeKeyCall(who('a'), limits);
+    budgets.assertKeyCallsLeft(who('a'), limits);
+    budgets.takeKeyCall(who('a'), limits);
+    const asking = (subject: string): string | undefined =>
+      codeThrownBy(() => {
+        budgets.assertKeyCallsLeft(who(subject), limits);
+      });
+    expect([asking('a'), asking('b')]).toEqual(['rate_limited', undefined]);
+    nowMs += 30;
+    expect(asking('a')).toBeUndefined();
+  });
+
+  test('whose payloads have had key services asked too often is a 429, on record, until the minute has passed', async () => {
+    const server = await start({});
+    const sealed = await server.cipher.seal(plainPayload('sealed'), ORDERS);
+    const keysOf = (from: number): string => {
+      const payloads = Array.from({ length: 1_000 }, (_, index) => {
+        const wrapped = new Uint8Array(Buffer.from(`key ${from + index}`));
+        return { ...sealed, metadata: { ...sealed.metadata, 'encryption-data-key': wrapped } };
+      });
+      return bodyOf(...payloads);
+    };
+    for (const from of [0, 1_000, 2_000]) await post(server, keysOf(from));
+    const refused = await post(server, keysOf(3_000));
+    expect([refused.status, refused.code()]).toEqual([429, 'rate_limited']);
+    expect(server.audit.events.at(-1)).toMatchObject({ status: 429, outcome: 'rate_limited' });
+    expect((await post(server)).status).toBe(200); // without a sealed payload no key service is asked
   });
 
   test('beyond the payloads is a 429 as well', async () => {

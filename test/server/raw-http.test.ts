@@ -37,7 +37,7 @@ const withBody = (method: string, target = '/decode'): string =>
   `${lines(ORDERS, target, method)}Content-Length: ${smuggled.length}\r\n\r\n${smuggled}`;
 
 /** What the first request is answered; the next one on the connection is then answered 200. */
-type Served = readonly [what: string, bytes: string, ...statuses: number[]];
+type Served = readonly [what: string, bytes: string, status: number];
 /** Ends the connection, answered with one refusal or nothing. */
 type Refused = readonly [what: string, bytes: string];
 
@@ -281,11 +281,11 @@ describe('the connection ends, with one refusal at most, at', () => {
 });
 
 describe('the request behind it is answered as what it is, after', () => {
-  test.each([...SERVED_LENGTHS, ...SERVED_CHUNKS, ...SERVED_TARGETS, ...SERVED_HEADERS])(
+  test.each<Served>([...SERVED_LENGTHS, ...SERVED_CHUNKS, ...SERVED_TARGETS, ...SERVED_HEADERS])(
     '%s',
-    async (_, bytes, ...expected) => {
+    async (_, bytes, status) => {
       const { statuses, namespaces } = await send(bytes);
-      expect(statuses).toEqual([...expected, 200]);
+      expect(statuses).toEqual([status, 200]);
       expect(namespaces.at(-1)).toBe(MARKER);
       expect(namespaces).not.toContain(SMUGGLED);
     },
