@@ -16,7 +16,8 @@ const URL_SAFE = tableOf(Buffer.from(`${LETTERS}-_`, 'latin1'));
 
 /**
  * Decodes `text[from, to)` into `out` at `at`: either alphabet of RFC 4648 (§4, §5) but not a mixture, padded or not,
- * nothing else, no bits left over (§3.5). `out` has room for three quarters of it.
+ * nothing else, no bits left over (§3.5). `out` has room for three quarters of it; more than 400 characters may be
+ * decoded where they stand.
  *
  * @returns where the bytes end in `out`, or -1 if it is not base64.
  */

@@ -19,10 +19,15 @@ const MAX_INT64 = 2n ** 63n - 1n;
 
 type Metadata = Record<string, Uint8Array>;
 
+/** Longer base64 is decoded where it stands: memory for another copy costs more than the decoding. */
+const LONG_CHARS = 4_096;
+/** What is shorter is decoded into blocks that many share. */
+const BLOCK_BYTES = 65_536;
+
 /**
  * The payloads of a body, as the ProtoJSON format maps them: both base64 alphabets, camelCase and snake_case, unknown
- * fields ignored, missing and null as the defaults. Metadata and data are views of one buffer of their own, and
- * payloads whose metadata is the same text share the object: read only.
+ * fields ignored, missing and null as the defaults. The body is used up: long data is a view of it. Payloads whose
+ * metadata is the same text share the object: read only.
  *
  * @throws KeyholeError `body_invalid` (no JSON, or no payloads), `too_large` (more than `maxPayloads`, or data above
  * 4 MiB), `payload_invalid` (metadata: 64 entries, 256 B a key, 8 KiB a value).
@@ -34,9 +39,9 @@ export function readPayloads(body: Buffer, maxPayloads: number): Payload[] {
 class PayloadsReader {
   readonly #json: JsonCursor;
   readonly #maxPayloads: number;
-  /** Holds all that is decoded: three quarters of the text at most. */
-  readonly #decoded: Buffer;
-  #decodedBytes = 0;
+  #block = Buffer.alloc(0);
+  /** Of the block, how much is in use. */
+  #blockBytes = 0;
   readonly #payloads: Payload[] = [];
   #externalCount = 0;
   #last: { readonly metadata: Metadata; readonly from: number; readonly to: number } | undefined;
@@ -44,7 +49,6 @@ class PayloadsReader {
   constructor(body: Buffer, maxPayloads: number) {
     this.#json = new JsonCursor(body);
     this.#maxPayloads = maxPayloads;
-    this.#decoded = Buffer.allocUnsafe(Math.ceil(body.length / 4) * 3);
   }
 
   read(): Payload[] {
@@ -128,31 +132,43 @@ class PayloadsReader {
     const end = bytes.indexOf(QUOTE, at + 1);
     const chars = end - at - 1;
     if (end !== -1 && bytes[end - 1] !== BACKSLASH) {
-      if (Math.floor((chars * 3) / 4) > maxBytes + 2 && !bytes.subarray(at, end).includes(BACKSLASH))
-        tooLarge(field, maxBytes);
-      const decoded = this.#decode(bytes, at + 1, end, field, maxBytes);
+      const hasEscapes = chars > LONG_CHARS && bytes.subarray(at, end).includes(BACKSLASH);
+      if (Math.floor((chars * 3) / 4) > maxBytes + 2 && !hasEscapes) tooLarge(field, maxBytes);
+      const decoded =
+        chars > LONG_CHARS && !hasEscapes
+          ? this.#decodeInPlace(at + 1, end, field)
+          : this.#decode(bytes, at + 1, end);
       if (decoded !== undefined) {
+        if (decoded.length > maxBytes) tooLarge(field, maxBytes);
         this.#json.at = end + 1;
         return decoded;
       }
     }
     const text = Buffer.from(this.#json.string(bytes.length), 'utf8');
-    return this.#decode(text, 0, text.length, field, maxBytes) ?? this.#not(`"${field}" is not base64`);
+    const decoded = this.#decode(text, 0, text.length) ?? this.#notBase64(field);
+    if (decoded.length > maxBytes) tooLarge(field, maxBytes);
+    return decoded;
   }
 
-  #decode(
-    text: Buffer,
-    from: number,
-    to: number,
-    field: 'metadata' | 'data',
-    maxBytes: number,
-  ): Uint8Array | undefined {
-    const start = this.#decodedBytes;
-    const end = decodeBase64(text, from, to, this.#decoded, start);
+  #decode(text: Buffer, from: number, to: number): Uint8Array | undefined {
+    const room = Math.ceil((to - from) / 4) * 3;
+    if (this.#block.length - this.#blockBytes < room) {
+      const rest = Math.ceil(this.#json.bytes.length / 4) * 3;
+      this.#block = Buffer.allocUnsafe(Math.max(room, Math.min(rest, BLOCK_BYTES)));
+      this.#blockBytes = 0;
+    }
+    const start = this.#blockBytes;
+    const end = decodeBase64(text, from, to, this.#block, start);
     if (end === -1) return undefined;
-    if (end - start > maxBytes) tooLarge(field, maxBytes);
-    this.#decodedBytes = end;
-    return this.#decoded.subarray(start, end);
+    this.#blockBytes = end;
+    return this.#block.subarray(start, end);
+  }
+
+  /** What was decoded is never longer than its text. If it fails, the text is gone: without escapes it is none. */
+  #decodeInPlace(from: number, to: number, field: 'metadata' | 'data'): Uint8Array {
+    const { bytes } = this.#json;
+    const end = decodeBase64(bytes, from, to, bytes, from);
+    return end === -1 ? this.#notBase64(field) : bytes.subarray(from, end);
   }
 
   #externalPayloads(): { sizeBytes: Long }[] {
@@ -187,6 +203,10 @@ class PayloadsReader {
     if (value === undefined || value > MAX_INT64 || value < -MAX_INT64 - 1n)
       this.#not('"sizeBytes" is not a 64-bit integer');
     return Long.fromString(text);
+  }
+
+  #notBase64(field: 'metadata' | 'data'): never {
+    return this.#not(`"${field}" is not base64`);
   }
 
   #not(what: string): never {

@@ -104,6 +104,38 @@ describe('the reader', () => {
     }
   });
 
+  test('reads long data of either alphabet one after the other, and metadata between', () => {
+    const bytes = [5_000, 70_001, 3, 100_000].map((length, seed) =>
+      Buffer.from(Array.from({ length }, (_, index) => (index * 31 + seed) % 256)),
+    );
+    const payloads = bytes.map((data, index) => {
+      const text = data.toString(index % 2 === 0 ? 'base64' : 'base64url');
+      return `{"data":"${text}","metadata":{"a":"AAAA"}}`;
+    });
+    const all = read(`{"payloads":[${payloads.join(',')}]}`);
+    expect(all.map(({ data }) => Buffer.from(data ?? []).equals(bytes.shift() ?? Buffer.of(1)))).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+    for (const { metadata } of all) expect(metadata).toEqual({ a: Buffer.alloc(3) });
+  });
+
+  test('reads long data with an escape in it, and refuses long data with a character that does not belong', () => {
+    const text = Buffer.alloc(60_000, '\xff').toString('base64');
+    for (const at of [0, 40_000, text.length - 1]) {
+      const [before, after] = [text.slice(0, at), text.slice(at + 1)];
+      expect(Buffer.from(one(`"data":"${before}\\/${after}"`)?.data ?? []).length).toBe(60_000);
+      for (const wrong of ['*', '-', ' ', '\\n', '\\"', 'ä', '='])
+        expect([at, wrong, codeOf(`{"payloads":[{"data":"${before}${wrong}${after}"}]}`)]).toEqual([
+          at,
+          wrong,
+          'body_invalid',
+        ]);
+    }
+  });
+
   test('reads base64 whose characters are written as escapes', () => {
     expect(Buffer.from(one('"data":"\\u0041A\\/\\/"')?.data ?? [])).toEqual(Buffer.from('AA//', 'base64'));
   });
@@ -216,9 +248,10 @@ describe(`the reader and a plain one (seed ${SEED})`, () => {
       fc.uint8Array({ maxLength: 700 }),
       fc.constantFrom<BufferEncoding>('base64', 'base64url'),
       fc.boolean(),
+      fc.constantFrom(1, 1, 1, 1, 1, 1, 1, 10), // some are long enough to be decoded where they stand
     )
-    .map(([bytes, alphabet, bare]) => {
-      const text = Buffer.from(bytes).toString(alphabet);
+    .map(([bytes, alphabet, bare, times]) => {
+      const text = Buffer.concat(Array.from({ length: times }, () => bytes)).toString(alphabet);
       return bare ? text.replace(/=+$/, '') : text;
     });
   const text = fc.oneof(
