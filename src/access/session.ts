@@ -3,7 +3,7 @@ import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { KeyholeError } from '../errors.js';
 import { systemClock, type Clock } from './clock.js';
-import { EndedSessions } from './ended-sessions.js';
+import { EndedIds } from './ended-ids.js';
 import type { IssuerOptions } from './issuer-options.js';
 import type { Identity, Principal } from './principal.js';
 import type { RoleClaims } from './role-claims.js';
@@ -22,7 +22,7 @@ export interface SessionsOptions {
   /** Groups that may grant something: a session remembers no others. Default is all of them. */
   readonly groups?: readonly string[];
   /** Of whom these sessions take the place of. Default is none. */
-  readonly ended?: EndedSessions | undefined;
+  readonly ended?: EndedIds | undefined;
   /** Default is the system's. */
   readonly clock?: Clock;
 }
@@ -65,11 +65,11 @@ export class Sessions {
   readonly #cookie: OwnCookie;
   readonly #formKey: Uint8Array;
   /** Those that ended by sign-out here. */
-  readonly ended: EndedSessions;
+  readonly ended: EndedIds;
 
   constructor(options: SessionsOptions) {
     const { issuer, secret, publicUrl, sameSite, clock = systemClock } = options;
-    const { ended = new EndedSessions(clock) } = options;
+    const { ended = new EndedIds(clock) } = options;
     this.#options = options;
     this.#clock = clock;
     this.ended = ended;

@@ -3,7 +3,7 @@ import { KeyholeError, isKeyholeError } from '../errors.js';
 import { systemClock, type Clock } from './clock.js';
 import { CodeFlow, type SignInChecks } from './code-flow.js';
 import type { Agents } from './connecting.js';
-import type { EndedSessions } from './ended-sessions.js';
+import { EndedIds } from './ended-ids.js';
 import { IdentityClient } from './identity-client.js';
 import type { IssuerOptions } from './issuer-options.js';
 import type { Identity } from './principal.js';
@@ -31,7 +31,7 @@ export interface SignInOptions {
   /** Groups that may grant something: a session remembers no others. Default is all of them. */
   readonly groups?: readonly string[];
   /** Sessions that ended in what this takes the place of. Default is none. */
-  readonly ended?: EndedSessions | undefined;
+  readonly ended?: EndedIds | undefined;
   /** What the issuer is asked by. Default is Node's own. */
   readonly agents?: Agents | undefined;
   /** Default is the system's. */
@@ -59,6 +59,8 @@ export class SignIn {
   readonly #flow: CodeFlow;
   readonly #pending: SealedClaims;
   readonly #cookie: OwnCookie;
+  /** By their state. */
+  readonly #spent: EndedIds;
   #waiting = 0;
 
   constructor(options: SignInOptions) {
@@ -66,6 +68,7 @@ export class SignIn {
     this.#options = options;
     this.issuer = issuer.issuer;
     this.#clock = clock;
+    this.#spent = new EndedIds(clock);
     const sameSite = sameSiteFor(options);
     const who = { issuer, ...(groups && { groups }) };
     this.sessions = new Sessions({ ...who, secret, publicUrl, sameSite, ended, clock });
@@ -113,13 +116,20 @@ export class SignIn {
     if (sealed === undefined)
       throw new KeyholeError('token_missing', 'this browser did not begin the sign-in that ends here');
     const checks = checksOf(await this.#pending.open(sealed));
+    if (new URLSearchParams(search).get('state') === checks.expectedState) this.#spend(checks.expectedState);
     const identity = await this.#bounded(() => this.#identify(search, checks));
     return { identity, cookie: await this.sessions.open(identity) };
   }
 
-  /** The `Set-Cookie` that ends a sign-in, well or not: nothing of it can be used twice. */
+  /** The `Set-Cookie` that takes a sign-in from the browser, however it ended. */
   forgetPending(): string {
     return this.#cookie.clear();
+  }
+
+  /** The issuer is asked once for each sign-in that was begun, here; another instance leaves it to the issuer. */
+  #spend(state: string): void {
+    if (this.#spent.has(state)) throw new KeyholeError('token_invalid', 'this sign-in has come to its end');
+    this.#spent.add(state, PENDING_S * 1000);
   }
 
   async #identify(search: string, checks: SignInChecks): Promise<Identity> {

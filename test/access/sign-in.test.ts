@@ -221,6 +221,21 @@ describe('a sign-in', () => {
       await expect(signIn.finish(returned(begun), cookie)).rejects.toMatchObject({ code: 'token_invalid' });
   });
 
+  test('ends once, well or not: whoever copied its cookie makes us ask the issuer no second time', async () => {
+    const asked = (): number => issuer.fetched.filter((path) => path === '/token').length;
+    const begun = await begin();
+    issuer.answers.set('/token', (response) => response.writeHead(400).end());
+    const before = asked();
+    await expect(signIn.finish(returned(begun), begun.cookie)).rejects.toMatchObject({
+      code: 'token_invalid',
+    });
+    tokenAnswer(await sign(key, idTokenClaims(begun)));
+    for (const again of [returned(begun), returned(begun, { code: 'another' })])
+      await expect(signIn.finish(again, begun.cookie)).rejects.toThrow('this sign-in has come to its end');
+    expect(asked() - before).toBe(1);
+    await signedIn();
+  });
+
   test('has ten minutes', async () => {
     const begun = await begin();
     clock.pass(10 * 60_000);

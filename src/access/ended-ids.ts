@@ -1,9 +1,9 @@
-// Sessions that ended by sign-out, until they would have ended anyway.
+// What ended early, by its id, until it would have ended anyway.
 import type { Clock } from './clock.js';
 
 const MAX_ENDED = 10_000;
 
-export class EndedSessions {
+export class EndedIds {
   readonly #clock: Clock;
   /** When each would have ended anyway, in milliseconds since the epoch. */
   readonly #ids = new Map<string, number>();
