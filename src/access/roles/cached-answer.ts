@@ -51,22 +51,28 @@ export class CachedAnswer<T> {
     this.#options = options;
   }
 
+  /** The answer if it is fresh. From half its freshness on, an answer in use is loaded anew in the background. */
+  fresh(): Aged<T> | undefined {
+    const { clock, freshMs } = this.#options;
+    const kept = this.#usable();
+    if (kept === undefined) return undefined;
+    const age = ageMs(clock, kept.at);
+    if (age >= (kept.freshMs ?? freshMs)) return undefined;
+    if (age >= freshMs / 2) void this.#load();
+    return { value: kept.value, ageMs: age };
+  }
+
   /**
    * The answer if it is fresh, else a new one, else the old one up to its `staleMs`. The caller's `signal` ends the
-   * caller's wait, not the load. From half its freshness on, an answer in use is loaded anew in the background.
+   * caller's wait, not the load.
    *
    * @throws KeyholeError `authz_unavailable` with `retryAfterMs`
    */
   async get(signal: AbortSignal): Promise<Aged<T>> {
-    const { clock, freshMs } = this.#options;
+    const { clock } = this.#options;
+    const fresh = this.fresh();
+    if (fresh !== undefined) return fresh;
     const kept = this.#usable();
-    if (kept !== undefined) {
-      const age = ageMs(clock, kept.at);
-      if (age < (kept.freshMs ?? freshMs)) {
-        if (age >= freshMs / 2) void this.#load();
-        return { value: kept.value, ageMs: age };
-      }
-    }
     const loading = this.#load();
     const wait = kept === undefined ? signal : AbortSignal.any([signal, this.#patience]);
     const answer = (await untilAborted(loading, wait, late).catch(() => undefined)) ?? this.#usable();

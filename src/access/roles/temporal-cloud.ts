@@ -7,7 +7,7 @@ import type { Channel } from '../connecting.js';
 import { silentLogger, type AccessLogger } from '../logger.js';
 import type { Principal } from '../principal.js';
 import type { ApiKey } from './api-key.js';
-import type { CachedAnswer } from './cached-answer.js';
+import type { Aged, CachedAnswer } from './cached-answer.js';
 import {
   isActive,
   isOfAccount,
@@ -156,10 +156,9 @@ export class TemporalCloudRoles implements RoleSource {
   ): Promise<readonly Role[]> {
     const { groups, groupAssignments, members } = this.#directory;
     const [listed, assigned] = await Promise.all([read.of(groups), read.of(groupAssignments.of(namespace))]);
+    const giving = this.#givingOn({ listed, assigned, account }, namespace);
     const held = await Promise.all(
-      this.#givingOn({ listed, assigned, account }, namespace).map(async ({ id, roles }) =>
-        (await read.of(members.of(id))).has(userId) ? roles : [],
-      ),
+      giving.map(async ({ id, roles }) => ((await read.of(members.of(id))).has(userId) ? roles : [])),
     );
     return held.flat();
   }
@@ -205,12 +204,18 @@ class Reading {
   oldestMs = 0;
 
   constructor(signal: AbortSignal) {
-    setMaxListeners(0, signal); // as many lists may be waited for at once as there are groups
     this.#signal = signal;
   }
 
-  async of<T>(list: CachedAnswer<T>): Promise<T> {
-    const { value, ageMs } = await list.get(this.#signal);
+  /** At once where the list is fresh: a decision may rest on very many. */
+  of<T>(list: CachedAnswer<T>): T | Promise<T> {
+    const fresh = list.fresh();
+    if (fresh !== undefined) return this.#counted(fresh);
+    setMaxListeners(0, this.#signal); // as many lists may be waited for at once as there are groups
+    return list.get(this.#signal).then((answer) => this.#counted(answer));
+  }
+
+  #counted<T>({ value, ageMs }: Aged<T>): T {
     this.oldestMs = Math.max(this.oldestMs, ageMs);
     return value;
   }

@@ -12,10 +12,10 @@ import {
 } from '../../parts/cloud-operations.js';
 import { FakeClock } from '../fake-clock.js';
 import { patient, principal } from '../principals.js';
-import { randomFrom, seedOfThisRun, type Random } from '../random.js';
+import { randomFrom, seedOfThisRun, volume, type Random } from '../random.js';
 
 const ORDERS = 'orders.a1b2c';
-const PEOPLE = 1_000;
+const PEOPLE = volume(1_000);
 const DURATION_MS = 600_000;
 const STEP_MS = 1_000;
 const SEED = seedOfThisRun();
