@@ -18,13 +18,13 @@ export class AuditChain {
   }
 
   /** Whoever reads lines splits at newlines only: JSON.stringify escapes every one inside. */
-  #line({ metadata, unmapped, ...attributes }: AuditRecord): string {
+  #line(record: AuditRecord): string {
     const sequence = this.#last === undefined ? 0 : this.#last.sequence + 1;
     const chain = { id: this.id, previous: this.#last?.hash ?? null };
     const line = JSON.stringify({
-      ...attributes,
-      metadata: { ...metadata, sequence },
-      unmapped: { ...unmapped, chain },
+      ...record,
+      metadata: { ...record.metadata, sequence },
+      unmapped: { ...record.unmapped, chain },
     });
     this.#last = { chain: this.id, sequence, hash: hash('sha256', line) };
     return `${line}\n`;

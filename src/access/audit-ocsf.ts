@@ -80,7 +80,9 @@ export function statusOf(outcome: string): Attributes {
 }
 
 export function cut(text: string): string {
-  return bytesOf(text) <= MAX_TEXT_BYTES ? text : `${text.slice(0, CUT_LENGTH)}…`;
+  return text.length <= CUT_LENGTH || bytesOf(text) <= MAX_TEXT_BYTES
+    ? text
+    : `${text.slice(0, CUT_LENGTH)}…`;
 }
 
 /** As many names as fit; how many were left out stands beside them, as `…More`. */
