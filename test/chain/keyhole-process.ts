@@ -1,8 +1,8 @@
 // `keyhole serve` as a child process, asked as its callers ask it; all it says is searched for planted secrets.
+import { EventEmitter, once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { vi } from 'vitest';
 import { fetchTrusting } from '../../src/access/trusting-fetch.js';
 import { spawnPart, type Stoppable } from '../parts/spawn-part.js';
 import { keepStream } from '../streams.js';
@@ -70,6 +70,7 @@ interface Listening {
 
 export async function startKeyhole({ directory, env, ca, preload }: KeyholeOptions): Promise<Keyhole> {
   let said = '';
+  const heard = new EventEmitter();
   const imports = [TSX, ...(preload === undefined ? [] : [preload.href])].flatMap((url) => ['--import', url]);
   const { stop } = await spawnPart({
     command: process.execPath,
@@ -79,6 +80,7 @@ export async function startKeyhole({ directory, env, ca, preload }: KeyholeOptio
     hears: (text) => {
       said += text;
       keepStream('chain-serve', text);
+      heard.emit('text');
     },
     isReady: () => Promise.resolve(listeningIn(said) !== undefined),
   });
@@ -105,10 +107,10 @@ export async function startKeyhole({ directory, env, ca, preload }: KeyholeOptio
         .filter(({ requestId }) => requestId !== '');
     },
     reload: async () => {
-      const times = () => said.split('the configuration was read again').length;
-      const before = times();
+      const from = said.length;
+      const signal = AbortSignal.timeout(10_000);
       process.kill(pid, 'SIGHUP');
-      await vi.waitUntil(() => times() > before, { timeout: 10_000 });
+      while (!said.includes('the configuration was read again', from)) await once(heard, 'text', { signal });
     },
     stop,
   };
