@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { loadConfig } from '../config/load-config.js';
 import { createLog } from '../config/logger.js';
+import { openTracing } from '../config/open-tracing.js';
 import { startService, type Service } from '../config/service.js';
 import { loggedError } from '../server/error-log.js';
 import { loadOptions, printProblems, type ConfigurationOptions } from './configuration.js';
@@ -17,11 +18,18 @@ export async function serve(options: ConfigurationOptions): Promise<ExitCode> {
     return EXIT.config;
   }
   const { config } = loaded;
-  const { logger, flush } = createLog(config.logLevel, 2);
+  const traces = config.tracing && (await openTracing(config.tracing, config.proxies));
+  const { logger, flush } = createLog(config.logLevel, 2, traces?.logged);
   process.on('exit', flush);
   endOnFault(logger);
   try {
-    const started = await startService({ config, load, logger, stdout: process.stdout });
+    const started = await startService({
+      config,
+      load,
+      logger,
+      stdout: process.stdout,
+      tracing: traces?.tracing,
+    });
     if ('problems' in started) {
       printProblems(started.problems, process.stderr);
       return EXIT.config;
@@ -32,6 +40,7 @@ export async function serve(options: ConfigurationOptions): Promise<ExitCode> {
     const { hurry } = await signals.stop;
     logger.info('stopping');
     await service.stop({ hurry });
+    await traces?.close();
     logger.info('stopped');
     return EXIT.fine;
   } catch (error) {

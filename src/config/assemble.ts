@@ -18,6 +18,7 @@ import type { Keyring } from '../keys/keyring.js';
 import type { Observer } from '../observer.js';
 import type { CodecServerParts } from '../server/app.js';
 import type { Metrics } from '../server/metrics.js';
+import type { Tracing } from '../server/tracing.js';
 import type { AccessConfig, Config, IssuerConfig } from './config.js';
 import { openEgress, type Egress } from './egress.js';
 import { openKeyring } from './open-wrapping-key.js';
@@ -29,6 +30,7 @@ import type { Problem } from './problems.js';
 export interface Lasting {
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracing: Tracing | undefined;
   readonly audit: AuditLog;
 }
 
@@ -55,8 +57,8 @@ export async function assemble(
   lasting: Lasting,
   previous?: Assembled,
 ): Promise<{ readonly assembled: Assembled } | { readonly problems: readonly Problem[] }> {
-  const { logger, metrics, audit } = lasting;
-  const observer = observing(metrics, logger);
+  const { logger, metrics, tracing, audit } = lasting;
+  const observer = observing(lasting);
   const egress = openEgress(config.proxies);
   const { keyring, close: closeKeyring } = await openKeyring(config.keys, egress);
   const close = (): void => {
@@ -86,6 +88,7 @@ export async function assemble(
     options: { ...config.server, namespaces: namesOf(config.keys) },
     logger,
     metrics,
+    ...(tracing && { tracing }),
   };
   const assembled: Assembled = {
     parts,
@@ -109,10 +112,11 @@ function namesOf(keys: Config['keys']): string[] {
 }
 
 /** Every event is counted; what an operator should know of at once is logged too. */
-function observing(metrics: Metrics, logger: Logger): Observer {
+function observing({ metrics, tracing, logger }: Lasting): Observer {
   const count = metrics.observer();
   return (event) => {
     count(event);
+    if (event.type === 'key_call') tracing?.keyCall(event);
     if (event.type !== 'key_shared') return;
     const { key, namespaces } = event;
     logger.warn(

@@ -9,6 +9,7 @@ import type { LocalKey } from '../keys/providers/local.js';
 import type { ServerOptions } from '../server/app.js';
 import type { Address } from './address.js';
 import type { Proxies } from './egress.js';
+import type { TracingConfig } from './open-tracing.js';
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 
@@ -25,6 +26,8 @@ export interface Config {
   readonly metrics: Address;
   /** Which outgoing connections go through. */
   readonly proxies: Proxies;
+  /** `undefined`: no traces. */
+  readonly tracing: TracingConfig | undefined;
   /** What is no mistake, but should be known: one sentence each. */
   readonly warnings: readonly string[];
 }

@@ -14,6 +14,12 @@ export const VARIABLES = {
   HTTPS_PROXY: 'proxy for https and gRPC',
   HTTP_PROXY: 'proxy for http',
   NO_PROXY: 'what is asked straight',
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'collector of traces, without their path',
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'where traces go',
+  OTEL_SERVICE_NAME: 'name of this service in traces',
+  OTEL_TRACES_SAMPLER: 'which traces are kept',
+  OTEL_TRACES_SAMPLER_ARG: 'share of them',
+  OTEL_SDK_DISABLED: 'whether there are none',
 } as const;
 
 export type Variable = keyof typeof VARIABLES;

@@ -7,6 +7,7 @@ import { readAudit } from './audit-section.js';
 import { readProxies } from './egress.js';
 import { variable, type Environment } from './environment.js';
 import { readKeys } from './keys-section.js';
+import { readTracing } from './open-tracing.js';
 import type { Place } from './place.js';
 import { Problems, type Problem } from './problems.js';
 import { processProblems, processWarnings, type ProcessFacts } from './process-facts.js';
@@ -60,6 +61,7 @@ async function readSections(document: unknown, place: Place): Promise<Omit<Confi
   if (server !== undefined && access?.signIn !== undefined) checkSignIn(server, place);
   const audit = await readAudit(file.audit, place);
   const proxies = readProxies(place);
+  const tracing = readTracing(place);
   const { metrics } = file;
   if (server === undefined || access === undefined || audit === undefined || metrics === undefined)
     return undefined;
@@ -71,6 +73,7 @@ async function readSections(document: unknown, place: Place): Promise<Omit<Confi
     ...audit,
     metrics: metrics.listen,
     proxies,
+    tracing,
     warnings: place.warnings,
   };
 }

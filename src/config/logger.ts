@@ -14,12 +14,16 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** A write of its own for each line would cost more than all else that is done for a small request. */
 const WRITTEN_TOGETHER_MS = 20;
 
-/** @param dest - a file descriptor, or the path of a file. */
-export function createLog(level: LogLevel, dest: number | string): Log {
+/**
+ * @param dest - a file descriptor, or the path of a file.
+ * @param mixin - what each line carries as well, asked when it is written.
+ */
+export function createLog(level: LogLevel, dest: number | string, mixin?: () => object): Log {
   const stream = destination({ dest, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES });
   outliveItsFile(stream);
   const lines = new Lines(stream);
-  const logger = pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, lines);
+  const common = { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime };
+  const logger = pino({ ...common, ...(mixin && { mixin }) }, lines);
   return {
     logger,
     flush: () => {

@@ -10,6 +10,7 @@ import { createCodecServer, type CodecServer } from '../server/app.js';
 import { CALLER_DEADLINE_MS, REQUEST_TIMEOUT_MS } from '../server/limits.js';
 import { loggedError } from '../server/error-log.js';
 import { createMetrics, type Metrics } from '../server/metrics.js';
+import type { Tracing } from '../server/tracing.js';
 import { urlHost, type Address } from './address.js';
 import { assemble, type Assembled } from './assemble.js';
 import { AuditCopy } from './audit-copy.js';
@@ -25,6 +26,8 @@ export interface ServiceOptions {
   readonly logger: Logger;
   /** Where the record goes with `audit: stdout`. */
   readonly stdout: Writable;
+  /** Absent: no traces. Whoever opened it closes it, after the service. */
+  readonly tracing?: Tracing | undefined;
 }
 
 export type StartResult = { readonly service: Service } | { readonly problems: readonly Problem[] };
@@ -38,7 +41,7 @@ const RETIRED_MS = REQUEST_TIMEOUT_MS + 2 * CALLER_DEADLINE_MS;
  * @throws Error with one sentence where an address cannot be listened on.
  */
 export async function startService(options: ServiceOptions): Promise<StartResult> {
-  const { config, logger } = options;
+  const { config, logger, tracing } = options;
   const metrics = createMetrics(packageVersion());
   const copy = new AuditCopy(logger, metrics);
   await copy.use(config);
@@ -48,7 +51,7 @@ export async function startService(options: ServiceOptions): Promise<StartResult
     return opened;
   }
   const { audit } = opened;
-  const result = await assemble(config, { logger, metrics, audit });
+  const result = await assemble(config, { logger, metrics, tracing, audit });
   if ('problems' in result) {
     await Promise.all([closeAudit(audit, copy), metrics.close()]);
     return result;
@@ -137,7 +140,8 @@ export class Service {
       this.#refuse(audit.problems);
       return;
     }
-    const lasting = { logger, metrics: this.#metrics, audit: audit.audit };
+    const { tracing } = this.#options;
+    const lasting = { logger, metrics: this.#metrics, tracing, audit: audit.audit };
     const result = await assemble(config, lasting, this.#assembled);
     if ('problems' in result) {
       if (audit.audit !== this.#audit) await audit.audit.close();

@@ -4,6 +4,7 @@ import { isSameSite } from '../access/session-cookie.js';
 import type { Session } from '../access/session.js';
 import { KeyholeError } from '../errors.js';
 import type { CallerDeadline } from './caller-deadline.js';
+import { during } from './tracing.js';
 import type { Turn } from './turn.js';
 
 /**
@@ -20,8 +21,11 @@ export async function callerOf(turn: Turn, deadline: CallerDeadline): Promise<Pr
     renew(turn, session);
     return session.principal;
   }
-  const principal = await deadline.run('jwks_unavailable', () =>
-    setup.parts.authenticator.authenticate(headers.authorization, deadline.signal),
+  const { authenticator, tracing } = setup.parts;
+  const principal = await during(tracing, 'verify token', () =>
+    deadline.run('jwks_unavailable', () =>
+      authenticator.authenticate(headers.authorization, deadline.signal),
+    ),
   );
   turn.identified();
   return principal;

@@ -7,6 +7,7 @@ import type { SignIn } from '../access/sign-in.js';
 import type { PayloadCipher } from '../codec/payload-cipher.js';
 import type { Metrics } from './metrics.js';
 import type { ServerOptions } from './options.js';
+import type { Tracing } from './tracing.js';
 
 export interface MonotonicClock {
   /** Milliseconds that never go back. */
@@ -29,6 +30,7 @@ export interface CodecServerParts {
   readonly options: ServerOptions;
   readonly logger: Logger;
   readonly metrics?: Metrics;
+  readonly tracing?: Tracing;
   /** Default is the system's. */
   readonly clock?: ServerClock;
 }
