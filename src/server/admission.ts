@@ -33,12 +33,12 @@ export class Admission {
   /**
    * Waits for a body that is still on its way, in one of the places of its share.
    *
-   * @throws what `share` says where none is free for a second; what `arrival` throws.
+   * @throws what `share` says where none is free in time; what `arrival` throws.
    */
   async whileArriving<T>(share: Share, arrival: () => Promise<T>): Promise<T> {
     const { places } = this.#takenOf(share);
     try {
-      return await places.during({ ...share, waiting: share.places, full: share.exceeded }, arrival);
+      return await places.during({ ...share, full: share.exceeded }, arrival);
     } finally {
       this.#forgetUnused(share);
     }

@@ -8,6 +8,8 @@ export interface Share {
   readonly name: string;
   /** Places that bodies may keep which are still on their way. */
   readonly places: number;
+  /** Further ones that wait for such a place, at most a second. */
+  readonly waiting: number;
   /** Body bytes held at once. */
   readonly bytes: number;
   /** What a body beyond it is refused with. */
@@ -16,9 +18,11 @@ export interface Share {
 
 /** A body that may be sent at all always fits. */
 export function shareOf({ issuer, subject }: Principal, limits: Limits): Share {
+  const places = Math.ceil(limits.concurrency / 4);
   return {
     name: `caller ${issuer} ${subject}`,
-    places: Math.ceil(limits.concurrency / 4),
+    places,
+    waiting: places,
     bytes: Math.max(limits.bodyBytes, Math.floor(limits.heldBytes / 2)),
     exceeded: () =>
       new KeyholeError('rate_limited', 'too much of what you sent is still on its way: try again later'),
@@ -30,6 +34,7 @@ export function shareOfRefused(refusal: Error, { concurrency, heldBytes }: Limit
   return {
     name: 'the refused',
     places: Math.ceil(concurrency / 4),
+    waiting: 0,
     bytes: Math.floor(heldBytes / 4),
     exceeded: () => refusal,
   };

@@ -68,7 +68,7 @@ describe.concurrent('a connection', () => {
       raw.send(`${POST}{`);
       expect(statusesOf(await closedAfter(30_000, raw))).toEqual([408]);
       await vi.waitUntil(() => plain.audit.events.length > 0);
-    expect(plain.audit.events).toMatchObject([{ outcome: 'caller_gone' }]);
+      expect(plain.audit.events).toMatchObject([{ outcome: 'caller_gone' }]);
     },
   );
 
