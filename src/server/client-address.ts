@@ -54,6 +54,11 @@ function isTrusted(address: string, trusted: BlockList): boolean {
   return family !== 0 && trusted.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** The far end of a connection, whoever it brings. */
+export function farEnd(remoteAddress: string | undefined): string {
+  return plain(remoteAddress ?? '');
+}
+
 /** An IPv4 address that an IPv6 socket shows. */
 function plain(address: string): string {
   return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address;

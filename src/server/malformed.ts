@@ -12,29 +12,39 @@ export function malformedStatus(error: NodeJS.ErrnoException): number {
   return code.startsWith('HPE_') ? 400 : 0;
 }
 
+/** What was answered. */
+export interface BareAnswer {
+  readonly requestId: string;
+  readonly status: number;
+}
+
 /**
  * Ends the connection. Where requests are in progress on it only the one that came too slowly is told so: any other
  * answer would be taken for the answer to one of them.
+ *
+ * @returns `undefined` where nothing was answered.
  */
 export function endMalformed(
   error: NodeJS.ErrnoException,
   socket: Duplex,
   inProgress: readonly { readonly answered: boolean }[],
-): void {
+): BareAnswer | undefined {
   const status = malformedStatus(error);
   const mute = inProgress.length > (status === 408 ? 1 : 0) || inProgress.some(({ answered }) => answered);
   if (status === 0 || mute || !socket.writable) {
     socket.destroy();
-    return;
+    return undefined;
   }
+  const requestId = randomUUID();
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'Connection: close',
     'Content-Length: 0',
     'Cache-Control: no-store',
-    `X-Request-Id: ${randomUUID()}`,
+    `X-Request-Id: ${requestId}`,
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n`, () => {
     socket.destroy();
   });
+  return { requestId, status };
 }

@@ -13,9 +13,12 @@ import { connectRaw, head, statusesOf, type RawConnection } from './raw-connecti
 import { bodyOf, ORDERS, plainPayload, startServer, UI, type RunningServer } from './running-server.js';
 
 /** 20,000 with KEYHOLE_STRESS set, else a twentieth. */
-const REQUESTS = process.env['KEYHOLE_STRESS'] === undefined ? 1_000 : 20_000;
+const STRESS = process.env['KEYHOLE_STRESS'] !== undefined;
+const REQUESTS = STRESS ? 20_000 : 1_000;
+/** Of idle sockets there are a few more, from several addresses. */
+const CONNECTIONS = STRESS ? 1_024 : 200;
 const AT_ONCE = 100;
-const LIMITS = { connections: 200, callerBurst: 10_000, callerRequestsPerSecond: 10_000 };
+const LIMITS = { connections: CONNECTIONS, callerBurst: 10_000, callerRequestsPerSecond: 10_000 };
 
 let server: RunningServer;
 afterEach(() => server.stop());
@@ -60,6 +63,22 @@ describe('a request that is refused before anybody is known', () => {
     await expect
       .poll(() => server.audit.strangers.map(({ code }) => code))
       .toEqual(['header_repeated', 'too_many_headers']);
+  });
+
+  test('since it is no HTTP is counted too', async () => {
+    server = await startServer({ limits: { headerBytes: 4_096 } });
+    const broken = await connectRaw(server.port);
+    broken.send('POST /decode HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n');
+    await broken.closed();
+    const large = await connectRaw(server.port);
+    large.send(head('/decode', { Host: 'a', X: 'x'.repeat(8_192) }));
+    await large.closed();
+    expect(server.audit.strangers).toMatchObject([
+      { code: 'malformed', status: 400, address: '127.0.0.1', route: 'other' },
+      { code: 'malformed', status: 431 },
+    ]);
+    const [answered] = server.audit.strangers;
+    expect(broken.received()).toContain(`X-Request-Id: ${answered?.requestId ?? 'none'}`);
   });
 
   test('and answered with a notice is counted by its code', async () => {
@@ -126,8 +145,8 @@ describe('a record on a disk of 2 MiB', () => {
 
   async function idle(): Promise<RawConnection[]> {
     const connections: RawConnection[] = [];
-    for (let index = 0; index < 250; index += 1)
-      connections.push(await connectRaw(server.port, `127.0.0.${10 + (index % 5)}`));
+    for (let index = 0; index < CONNECTIONS + 50; index += 1)
+      connections.push(await connectRaw(server.port, `127.0.0.${10 + (index % 20)}`));
     return connections;
   }
 
