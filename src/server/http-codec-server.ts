@@ -30,6 +30,7 @@ import { readHeaders, type RequestHeaders } from './request-headers.js';
 import { answerRequest } from './request.js';
 import { routeName, routeOf, type Route } from './route.js';
 import { KeyPairRefused, loadKeyPair, watchKeyPair } from './tls.js';
+import type { RequestSpan } from './tracing.js';
 import type { Setup } from './turn.js';
 
 const EXPIRY_WARNING_MS = 14 * 86_400_000;
@@ -159,9 +160,11 @@ export class HttpCodecServer implements CodecServer {
     const exchange = new Exchange(request, response, options, (told) => {
       this.#connections.ended(name, exchange);
       for (const work of atEnd) work();
-      tell(setup, route, told);
+      span?.end(told);
+      tell(setup, route, told, span);
       if (!hasRecord) countRefusal(setup, { route, address, headers }, told);
     });
+    const span = spanOf(setup, route, exchange);
     this.#connections.began(name, exchange);
     if (this.#mustNotCome(request, route)) {
       exchange.destroy('not_encrypted');
@@ -186,7 +189,8 @@ export class HttpCodecServer implements CodecServer {
         atEnd.push(work);
       },
     };
-    const work = answerRequest(turn, route, () => this.#ready()).finally(() => this.#working.delete(work));
+    const answer = (): Promise<void> => answerRequest(turn, route, () => this.#ready());
+    const work = (span?.run(answer) ?? answer()).finally(() => this.#working.delete(work));
     this.#working.add(work);
   }
 
@@ -259,10 +263,33 @@ function setupOf(parts: CodecServerParts): Setup {
   return { parts, cors: new Cors(options), trusted: trustedAddresses(options.trustedProxies ?? []) };
 }
 
-function tell({ parts }: Setup, route: Route, { requestId, status, code, durationMs, aborted }: Told): void {
+/** What orchestrators ask every other second is no trace. */
+function spanOf({ parts }: Setup, route: Route, { request, requestId }: Exchange): RequestSpan | undefined {
+  if (parts.tracing === undefined || route.kind === 'live' || route.kind === 'ready') return undefined;
+  const { traceparent } = request.headers;
+  return parts.tracing.begin(routeName(route), {
+    method: request.method ?? '',
+    requestId,
+    traceparent: typeof traceparent === 'string' ? traceparent : undefined,
+  });
+}
+
+function tell(
+  { parts }: Setup,
+  route: Route,
+  { requestId, status, code, durationMs, aborted }: Told,
+  span: RequestSpan | undefined,
+): void {
   const name = routeName(route);
   parts.metrics?.request({ route: name, status, code, durationMs });
-  const line = { requestId, route: name, status, code, durationMs: Math.round(durationMs * 10) / 10 };
+  const line = {
+    requestId,
+    ...(span && { traceId: span.traceId }),
+    route: name,
+    status,
+    code,
+    durationMs: Math.round(durationMs * 10) / 10,
+  };
   if (route.kind === 'live' || route.kind === 'ready') parts.logger.debug(line, 'request');
   else parts.logger.info(aborted ? { ...line, aborted } : line, 'request');
 }
