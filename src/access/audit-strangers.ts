@@ -60,12 +60,10 @@ export class StrangerRefusals {
 
   add(refusal: StrangerRefusal): void {
     const nowMs = this.#options.clock.wall();
-    const network = networkOf(refusal.address);
-    const isFew = this.#counts.size < MAX_COUNTS || this.#counts.has(keyOf(refusal.code, network));
     const namespace = refusal.namespace?.slice(0, MAX_NAMESPACE_LENGTH);
     this.#count({
       first: { ...refusal, namespace },
-      network: isFew ? network : undefined,
+      network: networkOf(refusal.address),
       count: 1,
       sinceMs: nowMs,
       untilMs: nowMs,
@@ -80,10 +78,13 @@ export class StrangerRefusals {
   }
 
   #count(counted: Counted): void {
-    const key = keyOf(counted.first.code, counted.network);
+    const { code } = counted.first;
+    const named = keyOf(code, counted.network);
+    const isFew = this.#counts.size < MAX_COUNTS || this.#counts.has(named);
+    const key = isFew ? named : keyOf(code);
     const kept = this.#counts.get(key);
-    if (kept === undefined) this.#counts.set(key, counted);
-    else this.#counts.set(key, together(kept, counted));
+    const network = isFew ? counted.network : undefined;
+    this.#counts.set(key, { ...(kept === undefined ? counted : together(kept, counted)), network });
   }
 
   async #tell(): Promise<void> {

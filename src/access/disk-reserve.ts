@@ -1,6 +1,7 @@
 // Room on the record's disk that is kept for requests that were allowed.
 import { statfs } from 'node:fs/promises';
 import type { Clock } from './clock.js';
+import { untilAborted } from './until-aborted.js';
 
 /** What of `statfs` is used. */
 export interface DiskSpace {
@@ -13,6 +14,8 @@ export interface DiskReserveOptions {
   readonly clock: Clock;
   /** Default is the file system's. A seam for tests. */
   readonly spaceOf?: (path: string) => Promise<DiskSpace>;
+  /** How long the file system may take to answer. Default is 1 s. */
+  readonly deadlineMs?: number;
 }
 
 /** At most half of the disk. */
@@ -24,28 +27,40 @@ export class DiskReserve {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #spaceOf: (path: string) => Promise<DiskSpace>;
-  #asked: { readonly atMs: number; readonly hasRoom: Promise<boolean> } | undefined;
+  readonly #deadlineMs: number;
+  /** A disk that hangs holds a thread until it answers, of which Node has four: it is asked once. */
+  #isAsked = false;
+  #answer: { readonly atMs: number; readonly hasRoom: Promise<boolean> } | undefined;
 
-  constructor(path: string, { clock, spaceOf = statfs }: DiskReserveOptions) {
+  constructor(path: string, { clock, spaceOf = statfs, deadlineMs = 1_000 }: DiskReserveOptions) {
     this.#path = path;
     this.#clock = clock;
     this.#spaceOf = spaceOf;
+    this.#deadlineMs = deadlineMs;
   }
 
-  /** Whether there is room beyond the reserve. Where nothing can be asked there is: the write then shows what is wrong. */
+  /**
+   * Whether there is room beyond the reserve. Where nothing can be asked, or no answer comes, there is: the write then
+   * shows what is wrong.
+   */
   hasRoom(): Promise<boolean> {
     const nowMs = this.#clock.monotonic();
-    if (this.#asked === undefined || nowMs - this.#asked.atMs >= FRESH_MS)
-      this.#asked = { atMs: nowMs, hasRoom: this.#ask() };
-    return this.#asked.hasRoom;
+    const answer = this.#answer;
+    if (answer !== undefined && (this.#isAsked || nowMs - answer.atMs < FRESH_MS)) return answer.hasRoom;
+    const hasRoom = this.#ask();
+    this.#answer = { atMs: nowMs, hasRoom };
+    return hasRoom;
   }
 
-  async #ask(): Promise<boolean> {
-    try {
-      const { bsize, blocks, bavail } = await this.#spaceOf(this.#path);
-      return bavail * bsize > Math.min(RESERVE_BYTES, (blocks * bsize) / 2);
-    } catch {
-      return true;
-    }
+  #ask(): Promise<boolean> {
+    this.#isAsked = true;
+    const asked = this.#measure().finally(() => (this.#isAsked = false));
+    const late = AbortSignal.timeout(this.#deadlineMs);
+    return untilAborted(asked, late, () => new Error('late')).catch(() => true);
+  }
+
+  async #measure(): Promise<boolean> {
+    const { bsize, blocks, bavail } = await this.#spaceOf(this.#path);
+    return bavail * bsize > Math.min(RESERVE_BYTES, (blocks * bsize) / 2);
   }
 }

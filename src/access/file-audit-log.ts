@@ -82,10 +82,10 @@ class FileAuditLog implements AuditLog {
   #last: Link | undefined;
 
   constructor(settings: Settings, file: AuditFile, options: AuditFileOptions) {
-    const { clock, place } = settings;
+    const { clock, place, deadlineMs } = settings;
     const { strangersMs, spaceOf } = options;
     this.#settings = settings;
-    this.#reserve = new DiskReserve(place.path, { clock, ...(spaceOf && { spaceOf }) });
+    this.#reserve = new DiskReserve(place.path, { clock, deadlineMs, ...(spaceOf && { spaceOf }) });
     this.#strangers = new StrangerRefusals({
       clock,
       write: (record) => this.#open().append(record, 0),

@@ -116,6 +116,29 @@ describe('refusals of strangers', () => {
     expect(record).toMatchObject({ http_request: { uid: 'first' } });
   });
 
+  test('that come while others cannot be written do not add up beyond the bound', async () => {
+    let networks = 0;
+    const refuseFromElsewhere = (): void => {
+      networks += 1;
+      strangers.add(refusal('r', { address: `10.${networks >> 8}.${networks & 255}.1` }));
+    };
+    strangers = new StrangerRefusals({
+      clock,
+      write: (record) => {
+        if (failure === undefined) records.push(record);
+        else refuseFromElsewhere();
+        return failure === undefined ? Promise.resolve() : Promise.reject(failure);
+      },
+    });
+    failure = new Error('full');
+    for (let index = 0; index < 100; index += 1) refuseFromElsewhere();
+    for (let minute = 0; minute < 10; minute += 1) await tell();
+    failure = undefined;
+    const all = await tell();
+    expect(all.length).toBeLessThanOrEqual(65);
+    expect(all.reduce((sum, { count }) => sum + Number(count), 0)).toBe(networks);
+  });
+
   test('hold to no length of what they sent', async () => {
     strangers.add(refusal('a', { namespace: '\u0001'.repeat(40_000), message: undefined, address: '' }));
     const [record] = await tell();
@@ -189,6 +212,23 @@ describe('in a file', () => {
     clock.pass(1_000);
     await log.append(refused);
     await expect.poll(() => told(path)).toContain('1 refused');
+  });
+
+  test('a disk that hangs is asked once, holds nobody up, and keeps no server from ending', async () => {
+    let asked = 0;
+    const spaceOf = (): Promise<never> => {
+      asked += 1;
+      return new Promise(() => undefined);
+    };
+    await start({ spaceOf, deadlineMs: 20 });
+    for (let second = 0; second < 10; second += 1) {
+      await log.append(auditEvent(`refused ${second}`, { why: undefined }));
+      clock.pass(1_000);
+    }
+    expect(asked).toBe(1);
+    log.refused(refusal('stranger'));
+    await log.close();
+    expect((await told(path)).at(-1)).toBe('1 refused');
   });
 
   test('a disk that says nothing of its room is written to', async () => {
