@@ -69,15 +69,16 @@ export class CachedAnswer<T> {
    * @throws KeyholeError `authz_unavailable` with `retryAfterMs`
    */
   async get(signal: AbortSignal): Promise<Aged<T>> {
-    const { clock } = this.#options;
+    const { clock, staleMs } = this.#options;
     const fresh = this.fresh();
     if (fresh !== undefined) return fresh;
     const kept = this.#usable();
     const loading = this.#load();
     const wait = kept === undefined ? signal : AbortSignal.any([signal, this.#patience]);
     const answer = (await untilAborted(loading, wait, late).catch(() => undefined)) ?? this.#usable();
-    if (answer === undefined) throw this.#unavailable();
-    return { value: answer.value, ageMs: ageMs(clock, answer.at) };
+    const age = answer === undefined ? Infinity : ageMs(clock, answer.at); // a load may take longer than `staleMs`
+    if (answer === undefined || age >= staleMs) throw this.#unavailable();
+    return { value: answer.value, ageMs: age };
   }
 
   /** Forgets the answer; a load under way still serves those who wait for it, nobody else. */

@@ -516,6 +516,19 @@ describe('an API that does not answer as it should', () => {
     expect(performance.now() - started).toBeLessThan(900);
   });
 
+  test('so slow that what it tells is too old when it comes, tells nothing', async () => {
+    let open: (() => void) | undefined;
+    cloud.behaviour.gate = new Promise<void>((resolve) => (open = resolve));
+    const roles = cloudRoles({ account: 'a1b2c', freshMs: 1_000, staleMs: 2_000 });
+    const asked = rolesOf(roles);
+    await vi.waitUntil(() => cloud.asked.length > 0);
+    clock.pass(2_000);
+    open?.();
+    await expect(asked).rejects.toMatchObject(unavailable);
+    clock.pass(1_000);
+    expect(await rolesOf(roles)).toEqual(['account:owner']);
+  });
+
   test('that was down serves again within 5 s of its return', async () => {
     const roles = cloudRoles({ account: 'a1b2c' });
     await roles.warm();
