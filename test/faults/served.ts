@@ -12,8 +12,8 @@ import {
 } from '../server/running-server.js';
 import { keepStream } from '../streams.js';
 
-/** No caller waits longer for the parts we ask, and a little for the answer itself. */
-const CALLER_WAITS_MS = 5_000 + 500;
+/** No caller waits longer for the parts we ask and for the record, and a little for the answer itself. */
+const CALLER_WAITS_MS = 5_000 + 2_000 + 500;
 const RECOVERY_MS = 5_000;
 
 export const NO_ADDRESS = 'of-nobody.invalid';
