@@ -57,6 +57,16 @@ export interface Metrics {
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const AGES = [1, 5, 15, 30, 60, 120, 300, 900];
 
+/**
+ * What an alert wakes somebody for. Prometheus sees no increase in a series that begins with its first event, so these
+ * are told before there is one.
+ */
+const TOLD_AT_ONCE = ['decode', 'encode', 'download'].flatMap((route) => [
+  { route, status: '500', code: 'internal' },
+  { route, status: '503', code: 'audit_unavailable' },
+  { route, status: '503', code: 'authz_unavailable' },
+]);
+
 /** @param version - of the package. */
 export function createMetrics(version = 'unknown'): Metrics {
   const exporter = new PrometheusExporter({ preventServerStart: true, withoutTargetInfo: true });
@@ -107,6 +117,7 @@ function requestMetrics(
   meter: Meter,
 ): Pick<Metrics, 'request' | 'decisionAge' | 'recorded' | 'auditCheckpoint' | 'auditCopied'> {
   const requests = meter.createCounter('keyhole_requests', { description: 'requests answered' });
+  for (const labels of TOLD_AT_ONCE) requests.add(0, labels);
   const duration = meter.createHistogram('keyhole_request_duration_seconds', {
     description: 'from the request line to the end of the answer',
     advice: { explicitBucketBoundaries: SECONDS },
@@ -181,6 +192,7 @@ function payloadObserver(meter: Meter, payloads: PayloadTally): Observer {
   const shared = meter.createCounter('keyhole_keys_shared', {
     description: 'wrapping keys that were seen to serve two namespaces',
   });
+  shared.add(0);
   const cache = new Tally(meter, 'keyhole_key_cache', 'data keys looked up for opening', ['hit'] as const);
   return (event) => {
     switch (event.type) {

@@ -7,6 +7,8 @@ import { parse, parseAllDocuments } from 'yaml';
 import { makeCertificates } from '../../src/dev/certificates.js';
 import { DRAIN_TIMEOUT_MS } from '../../src/server/limits.js';
 import { makeFolder, type Folder } from '../config/folder.js';
+import { createMetrics } from '../../src/server/metrics.js';
+import { keepStream } from '../streams.js';
 import { exercisedMetrics, type MetricsPage } from '../server/exercised-metrics.js';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
@@ -60,6 +62,27 @@ describe('each metric and label that is asked for is one that a server tells:', 
       if (!value.startsWith('key_')) expect(documented, from).toContain(`\`${value}\``);
     }
   });
+});
+
+test('what an alert counts the first of is told before there is one: an increase needs a series that is there', async () => {
+  const metrics = createMetrics();
+  const { url } = await metrics.listen({ host: '127.0.0.1', port: 0 });
+  const page = await (await fetch(url)).text();
+  keepStream('server-metrics', page);
+  await metrics.close();
+  const told = new Set(
+    [...page.matchAll(/^(keyhole_\w+)(?:\{(.*)\})? 0$/gm)].flatMap(([, name = '', labels = '']) => [
+      name,
+      `${name} ${/code="(\w+)"/.exec(labels)?.[1] ?? ''}`,
+    ]),
+  );
+  const counted = (await alertQueries()).flatMap(({ text }) =>
+    [...text.matchAll(/increase\((\w+)(?:\{code="(\w+)"\})?\[/g)].map(([, name = '', code]) =>
+      code === undefined ? name : `${name} ${code}`,
+    ),
+  );
+  expect(counted).toContain('keyhole_requests_total audit_unavailable');
+  for (const series of counted) expect([...told]).toContain(series);
 });
 
 test('every alert says what is the matter and how bad that is', async () => {
