@@ -54,7 +54,7 @@ export class CachedAnswer<T> {
   /** The answer if it is fresh. From half its freshness on, an answer in use is loaded anew in the background. */
   fresh(): Aged<T> | undefined {
     const { clock, freshMs } = this.#options;
-    const kept = this.#usable();
+    const kept = this.#kept;
     if (kept === undefined) return undefined;
     const age = ageMs(clock, kept.at);
     if (age >= (kept.freshMs ?? freshMs)) return undefined;

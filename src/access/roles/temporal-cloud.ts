@@ -157,10 +157,8 @@ export class TemporalCloudRoles implements RoleSource {
     const { groups, groupAssignments, members } = this.#directory;
     const [listed, assigned] = await Promise.all([read.of(groups), read.of(groupAssignments.of(namespace))]);
     const giving = this.#givingOn({ listed, assigned, account }, namespace);
-    const held = await Promise.all(
-      giving.map(async ({ id, roles }) => ((await read.of(members.of(id))).has(userId) ? roles : [])),
-    );
-    return held.flat();
+    const told = await read.all(giving.map(({ id }) => members.of(id)));
+    return giving.flatMap(({ roles }, index) => (told[index]?.has(userId) === true ? roles : []));
   }
 
   /** Worked out once for each namespace, until a list changes. */
@@ -207,12 +205,20 @@ class Reading {
     this.#signal = signal;
   }
 
-  /** At once where the list is fresh: a decision may rest on very many. */
-  of<T>(list: CachedAnswer<T>): T | Promise<T> {
-    const fresh = list.fresh();
-    if (fresh !== undefined) return this.#counted(fresh);
+  async of<T>(list: CachedAnswer<T>): Promise<T> {
+    return this.#counted(list.fresh() ?? (await this.#waitFor(list)));
+  }
+
+  /** At once where all are fresh: a decision may rest on very many. */
+  async all<T>(lists: readonly CachedAnswer<T>[]): Promise<readonly T[]> {
+    const fresh = lists.flatMap((list) => list.fresh() ?? []);
+    if (fresh.length === lists.length) return fresh.map((answer) => this.#counted(answer));
+    return Promise.all(lists.map((list) => this.of(list)));
+  }
+
+  #waitFor<T>(list: CachedAnswer<T>): Promise<Aged<T>> {
     setMaxListeners(0, this.#signal); // as many lists may be waited for at once as there are groups
-    return list.get(this.#signal).then((answer) => this.#counted(answer));
+    return list.get(this.#signal);
   }
 
   #counted<T>({ value, ageMs }: Aged<T>): T {
