@@ -113,7 +113,7 @@ function channelBy(proxyOf: ProxyOf, address: string): Channel {
 }
 
 /** What only this machine can reach, and where clouds hand out a machine's credentials: no proxy must see that. */
-const ALWAYS = ['localhost', '127.0.0.0/8', '[::1]', '169.254.0.0/16', 'fe80::/10', 'fd00:ec2::254'];
+const ALWAYS = ['localhost', '127.0.0.0/8', '[::1]', '169.254.0.0/16', 'fe80::/10', 'fd00:ec2::/32'];
 
 function straightRule(rules: readonly string[]): (target: Address) => boolean {
   const tests = [...ALWAYS, 'metadata.google.internal', ...rules].map(ruleTest);

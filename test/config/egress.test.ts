@@ -60,6 +60,8 @@ describe('NO_PROXY', () => {
     '[::1]:443',
     '169.254.169.254:80',
     '169.254.170.2:80',
+    '[fd00:ec2::254]:80',
+    '[fd00:ec2::23]:80',
     'metadata.google.internal:80',
   ])('is not needed for %s, which no proxy is ever told of', (address) => {
     const { channelTo } = egressOf({ HTTPS_PROXY: PROXY });
