@@ -1,5 +1,6 @@
-// Runs the benchmarks side by side in one run: `npm run bench [-- sealing|decode] [--against DIR]`.
+// Runs the benchmarks side by side in one run: `npm run bench [-- sealing|decode|burst] [--against DIR]`.
 import { parseArgs } from 'node:util';
+import { benchBurst } from './burst.js';
 import { benchDecode } from './decode.js';
 import { benchSealing } from './sealing.js';
 
@@ -10,6 +11,7 @@ const { values, positionals } = parseArgs({
 const benches: Record<string, () => Promise<void>> = {
   sealing: benchSealing,
   decode: () => benchDecode(values.against),
+  burst: () => benchBurst(),
 };
 
 for (const [name, bench] of Object.entries(benches)) {
