@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { filesOfRecord } from '../../src/access/audit-tail.js';
 import { verifyAudit } from '../../src/access/audit-verify.js';
 import { createSecret } from '../../src/access/credentials.js';
@@ -16,7 +16,7 @@ import { plantSecret } from '../streams.js';
 import { configure, ORDERS } from './system.js';
 
 const IN_FLIGHT = 200;
-const TIMEOUT_MS = volume(20 * 60_000);
+const TIMEOUT_MS = volume(60 * 60_000);
 /** No caller may have more than a quarter of the places. */
 const CALLERS = ['a', 'b', 'c', 'd'].map((name) => ({ name, ...createSecret() }));
 const TEXT = plantSecret('plaintext-at-the-very-end-7e20'.padEnd(20_000, '.'));
@@ -46,9 +46,12 @@ beforeAll(async () => {
   const asking = ask(0, '/encode');
   asking.end(JSON.stringify({ payloads: [{ metadata, data: DATA }] }));
   sealed = (await answerTo(asking)).text;
+  await serving.command.kill();
+});
+afterEach(async () => {
+  await serving.command.kill();
 });
 afterAll(async () => {
-  await serving.command.kill();
   await rm(directory, { recursive: true });
 });
 
@@ -65,7 +68,7 @@ function ask(
   headers: Record<string, string> = {},
   agent?: Agent,
 ): ClientRequest {
-  return request(`${serving.url}${path}`, {
+  const asking = request(`${serving.url}${path}`, {
     method: 'POST',
     agent: agent ?? false,
     headers: {
@@ -75,6 +78,8 @@ function ask(
       ...headers,
     },
   });
+  asking.on('error', () => undefined); // a reset after the answer began is its reader's to see
+  return asking;
 }
 
 interface Seen {
@@ -98,6 +103,12 @@ async function answerTo(
   return { status: answer.statusCode ?? 0, requestId, text };
 }
 
+/** Where the disk takes a second for a record, a 503 is the answer that there is. */
+function isWhole({ status, text }: Seen): boolean {
+  if (status === 200) return text.includes(DATA) && text.endsWith(']}');
+  return status === 503 && /^\{"error":\{"code":"audit_unavailable".*\}\}$/.test(text);
+}
+
 /** Request ids on record, whichever chain they are in. */
 async function recorded(): Promise<Set<string>> {
   const files = await filesOfRecord(join(directory, 'keyhole-audit.ndjson'));
@@ -115,6 +126,7 @@ describe('SIGTERM', () => {
     `with ${IN_FLIGHT} requests in flight loses none and answers none by half, again and again`,
     async () => {
       for (let round = 0; round < Math.ceil(volume(50)); round += 1) {
+        await start();
         const asking: ClientRequest[] = [];
         for (let index = 0; index < IN_FLIGHT; index += 1) {
           const one = ask(index, '/decode', {
@@ -130,11 +142,12 @@ describe('SIGTERM', () => {
         await serving.command.says('stderr', /"msg":"stopping"/);
         for (const one of asking) one.end(sealed);
         const seen = await answers;
-        expect(seen.filter(({ status, text }) => status !== 200 || !text.includes(DATA))).toEqual([]);
+        expect(seen.filter((one) => !isWhole(one))).toEqual([]);
         expect((await serving.command.ended()).code).toBe(0);
         const record = await recorded();
-        expect(seen.filter(({ requestId }) => !record.has(requestId))).toEqual([]);
-        await start();
+        const opened = seen.filter(({ status }) => status === 200);
+        expect(opened.length).toBeGreaterThan(0);
+        expect(opened.filter(({ requestId }) => !record.has(requestId))).toEqual([]);
       }
       await expectProvenRecord();
     },
@@ -148,6 +161,7 @@ describe('kill -9', () => {
     async () => {
       const shown = new Set<string>();
       for (let round = 0; round < Math.ceil(volume(100)); round += 1) {
+        await start();
         const before = shown.size;
         const agent = new Agent({ keepAlive: true });
         const { command } = serving;
@@ -164,8 +178,8 @@ describe('kill -9', () => {
         await Promise.allSettled(callers);
         agent.destroy();
         expect((await command.ended()).code).toBeNull();
-        await start();
       }
+      await start(); // whatever the last kill left
       const record = await recorded();
       expect(shown.size).toBeGreaterThanOrEqual(50 * Math.ceil(volume(100)));
       expect([...shown].filter((requestId) => !record.has(requestId))).toEqual([]);
