@@ -7,7 +7,11 @@ import { makeCertificates, type Certificates } from '../src/dev/certificates.js'
 
 export interface Issuer {
   /** Its entry under `access.issuers`. */
-  readonly configuration: object;
+  readonly configuration: {
+    readonly issuer: string;
+    readonly audience: string;
+    readonly [more: string]: unknown;
+  };
   /** Its own, which a server of ours may use too. */
   readonly certificates: Certificates;
   /** PEM of the CA that signed it. */

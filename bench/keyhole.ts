@@ -14,6 +14,8 @@ export interface KeyholeOptions {
   /** Further files beside it. */
   readonly files?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** What is started. Default is the command itself. */
+  readonly program?: string;
 }
 
 const UNLIMITED = {
@@ -25,7 +27,7 @@ const UNLIMITED = {
 
 /** `keyhole serve` from `dist/`, logging every request to a file and recording it in another. */
 export async function startKeyhole(options: KeyholeOptions): Promise<ServerProcess> {
-  const { certificates, tls, configuration, files = {}, env = {} } = options;
+  const { certificates, tls, configuration, files = {}, env = {}, program = MAIN } = options;
   const directory = mkdtempSync(join(tmpdir(), 'keyhole-bench-'));
   const { ca, cert, key } = certificates;
   for (const [name, content] of Object.entries({ 'ca.pem': ca, 'cert.pem': cert, 'key.pem': key, ...files }))
@@ -41,7 +43,7 @@ export async function startKeyhole(options: KeyholeOptions): Promise<ServerProce
   writeFileSync(join(directory, 'keyhole.yaml'), JSON.stringify(whole)); // JSON is YAML
   const server = await startTelling({
     command: '/bin/sh',
-    args: ['-c', 'exec "$@" 2>log', 'sh', process.execPath, ...profiling(), MAIN, 'serve'],
+    args: ['-c', 'exec "$@" 2>log', 'sh', process.execPath, ...profiling(), program, 'serve'],
     cwd: directory,
     env: { NODE_EXTRA_CA_CERTS: join(directory, 'ca.pem'), ...env },
   });
