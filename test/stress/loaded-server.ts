@@ -1,0 +1,89 @@
+// `keyhole serve` for load: local keys, callers with credentials, plain http behind a balancer, and what it weighs.
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request, type Agent } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSecret } from '../../src/access/credentials.js';
+import { newLocalKeyFile } from '../../src/keys/providers/local.js';
+import { configure, ORDERS } from '../chain/system.js';
+import { Command } from '../cli/command.js';
+import type { Stoppable } from '../parts/spawn-part.js';
+import { plantSecret } from '../streams.js';
+
+export interface LoadedServer extends Stoppable {
+  readonly port: number;
+  /** One of four callers asks; `agent` is theirs. Answers with the status; rejects without an answer. */
+  ask(index: number, path: string, body: string, agent: Agent): Promise<{ status: number; text: string }>;
+  /** Resident now, in MiB. */
+  residentMib(): number;
+}
+
+/** No caller may have more than a quarter of the places. */
+const CALLERS = ['a', 'b', 'c', 'd'].map((name) => ({ name, ...createSecret() }));
+
+/** @param limits - beside those of one caller, which are lifted. */
+export async function startLoadedServer(limits: object): Promise<LoadedServer> {
+  for (const { secret } of CALLERS) plantSecret(secret);
+  const directory = await mkdtemp(join(tmpdir(), 'keyhole-loaded-'));
+  await writeFile(join(directory, 'keys.yaml'), newLocalKeyFile('one'), { mode: 0o600 });
+  const roles = [`namespace:admin@${ORDERS}`];
+  const lifted = {
+    shutdownDelaySeconds: 0,
+    callerRequestsPerSecond: 100_000,
+    callerBurst: 100_000,
+    callerPayloadsPerMinute: 100_000_000,
+  };
+  await configure(directory, {
+    trustedProxies: ['127.0.0.1/32'],
+    limits: { ...lifted, ...limits },
+    keys: [{ namespaces: [ORDERS], wrap: { provider: 'local', file: 'keys.yaml' } }],
+    access: {
+      issuers: [{ issuer: 'https://idp.invalid/', audience: 'keyhole', emailDomains: ['example.com'] }],
+      roles: { source: 'static', people: {} },
+      credentials: CALLERS.map(({ name, sha256 }) => ({ name, sha256, roles, expires: '2099-12-31' })),
+    },
+  });
+  const env = { KEYHOLE_LISTEN: '127.0.0.1:0', KEYHOLE_LOG_LEVEL: 'error' };
+  const command = new Command(['serve'], { cwd: directory, env });
+  const [, port = ''] = await command.says('stdout', /"url":"[^"]+:(\d+)"/);
+  return {
+    port: Number(port),
+    ask: (index, path, body, agent) => post(Number(port), index, path, body, agent),
+    residentMib: () =>
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${command.pid}/status`, 'utf8'))?.[1]) / 1024,
+    stop: async () => {
+      command.signal('SIGTERM');
+      await command.ended();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+function post(
+  port: number,
+  index: number,
+  path: string,
+  body: string,
+  agent: Agent,
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      authorization: `Bearer ${CALLERS[index % CALLERS.length]?.secret ?? ''}`,
+      'content-type': 'application/json',
+      'content-length': body.length,
+      'x-namespace': ORDERS,
+    };
+    const method = path.startsWith('/health') ? 'GET' : 'POST';
+    const asking = request({ host: '127.0.0.1', port, path, method, agent, headers }, (answer) => {
+      const chunks: string[] = [];
+      answer.setEncoding('utf8').on('data', (text: string) => chunks.push(text));
+      answer.on('error', reject);
+      answer.on('end', () => {
+        resolve({ status: answer.statusCode ?? 0, text: chunks.join('') });
+      });
+    });
+    asking.on('error', reject);
+    asking.end(method === 'POST' ? body : undefined);
+  });
+}

@@ -1,0 +1,177 @@
+// strength.md §3: more comes than can be answered, and many sockets on which nothing comes; full figures by `npm run stress`.
+import { Agent } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { percentile } from '../../bench/load.js';
+import { volume } from '../access/random.js';
+import { HEADERS_TIMEOUT_MS } from '../../src/server/limits.js';
+import { connectRaw, type RawConnection } from '../server/raw-connection.js';
+import { plantSecret } from '../streams.js';
+import { startLoadedServer, type LoadedServer } from './loaded-server.js';
+
+const PAYLOADS = 50;
+const PLACES = 32;
+const WAITING = 64;
+const SLOW_SOCKETS = volume(5_000);
+const LASTS_MS = volume(60_000);
+const TIMES_CAPACITY = 3;
+/** Requests of ours that have no answer yet: beyond it a caller of ours does not even connect. */
+const MOST_OUTSTANDING = 400;
+const TICK_MS = 10;
+const MAX_RESIDENT_MIB = 512;
+/** In CI other tests take the processors meanwhile, and there only what is counted is asserted. */
+const IS_FULL = process.env['KEYHOLE_FULL'] === '1';
+
+let server: LoadedServer;
+let slow: RawConnection[];
+let sealed: string;
+const opened: { atMs: number; closedMs: number }[] = [];
+
+beforeAll(async () => {
+  server = await startLoadedServer({ concurrency: PLACES, waiting: WAITING, connections: 8_192 });
+  slow = await Promise.all(Array.from({ length: SLOW_SOCKETS }, () => connectRaw(server.port)));
+  for (const raw of slow) {
+    raw.send('POST /decode HTTP/1.1\r\nHost: localhost\r\n');
+    const one = { atMs: performance.now(), closedMs: Infinity };
+    opened.push(one);
+    raw.socket.once('close', () => {
+      one.closedMs = performance.now();
+    });
+  }
+  const metadata = { encoding: Buffer.from('json/plain').toString('base64') };
+  const text = plantSecret('plaintext of an overloaded server'.padEnd(200, '.'));
+  const data = Buffer.from(JSON.stringify(text)).toString('base64');
+  const body = JSON.stringify({ payloads: Array.from({ length: PAYLOADS }, () => ({ metadata, data })) });
+  sealed = (await server.ask(0, '/encode', body, new Agent())).text;
+});
+afterAll(() => server.stop());
+
+interface Load {
+  /** How many answers of each status; 0: none. */
+  readonly statuses: Map<number, number>;
+  /** Of those that were 200. */
+  readonly latenciesMs: number[];
+  readonly perSecond: number;
+}
+
+/** As many at once, one after the other. */
+async function inLanes(lanes: number, lastsMs: number): Promise<Load> {
+  const load = new Loading(lanes);
+  const lane = async (index: number): Promise<void> => {
+    while (load.sinceMs() < lastsMs) await load.ask(index);
+  };
+  await Promise.all(Array.from({ length: lanes }, (_, index) => lane(index)));
+  return load.ended();
+}
+
+/** So many each second, whether the ones before were answered or not. */
+async function atRate(perSecond: number, lastsMs: number): Promise<Load> {
+  const load = new Loading(MOST_OUTSTANDING);
+  for (let sent = 0; load.sinceMs() < lastsMs; await pause(TICK_MS)) {
+    const due = Math.floor((load.sinceMs() / 1_000) * perSecond);
+    for (; sent < due; sent += 1) if (load.outstanding < MOST_OUTSTANDING) void load.ask(sent);
+  }
+  return load.ended();
+}
+
+class Loading {
+  outstanding = 0;
+  readonly #agent: Agent;
+  readonly #startedMs = performance.now();
+  readonly #statuses = new Map<number, number>();
+  readonly #latenciesMs: number[] = [];
+  readonly #asked = new Set<Promise<void>>();
+
+  constructor(sockets: number) {
+    this.#agent = new Agent({ keepAlive: true, maxSockets: sockets });
+  }
+
+  sinceMs(): number {
+    return performance.now() - this.#startedMs;
+  }
+
+  ask(index: number): Promise<void> {
+    const startedMs = performance.now();
+    this.outstanding += 1;
+    const asked = server
+      .ask(index, '/decode', sealed, this.#agent)
+      .then(({ status }) => {
+        if (status === 200) this.#latenciesMs.push(performance.now() - startedMs);
+        return status;
+      })
+      .catch(() => 0)
+      .then((status) => {
+        this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
+        this.outstanding -= 1;
+        this.#asked.delete(asked);
+      });
+    this.#asked.add(asked);
+    return asked;
+  }
+
+  async ended(): Promise<Load> {
+    const lastedMs = this.sinceMs();
+    await Promise.all(this.#asked);
+    this.#agent.destroy();
+    const statuses = this.#statuses;
+    const perSecond = ((statuses.get(200) ?? 0) / lastedMs) * 1_000;
+    return { statuses, latenciesMs: this.#latenciesMs, perSecond };
+  }
+}
+
+describe(`a server at ${TIMES_CAPACITY} times what it can do`, () => {
+  let peak: Load;
+  let over: Load;
+  const healthMs: number[] = [];
+  const residentMib: number[] = [];
+  beforeAll(
+    async () => {
+      await inLanes(PLACES, volume(20_000)); // code that was run often is faster
+      peak = await inLanes(PLACES, LASTS_MS / 2);
+      const agent = new Agent();
+      const watching = setInterval(() => {
+        const startedMs = performance.now();
+        residentMib.push(server.residentMib());
+        void server.ask(0, '/health/live', '', agent).then(({ status }) => {
+          healthMs.push(status === 200 ? performance.now() - startedMs : Infinity);
+        });
+      }, 250);
+      over = await atRate(TIMES_CAPACITY * peak.perSecond, LASTS_MS);
+      clearInterval(watching);
+      process.stdout.write(
+        `overload: peak ${peak.perSecond.toFixed(0)}/s, then ${over.perSecond.toFixed(0)}/s answered; ` +
+          `${[...over.statuses].map(([status, times]) => `${times} x ${status}`).join(', ')}; ` +
+          `p99 of 200: ${percentile(over.latenciesMs, 0.99).toFixed(0)} ms; health ≤ ` +
+          `${Math.max(...healthMs).toFixed(0)} ms; resident ≤ ${Math.max(...residentMib).toFixed(0)} MiB\n`,
+      );
+    },
+    4 * LASTS_MS + 60_000,
+  );
+
+  test('answers 200, 429 or 503 and nothing else, and really says no', () => {
+    expect([...over.statuses.keys()].filter((status) => ![200, 429, 503].includes(status))).toEqual([]);
+    expect(over.statuses.get(503)).toBeGreaterThan(0);
+  });
+
+  test('still answers most of what it can', () => {
+    expect(over.perSecond / peak.perSecond).toBeGreaterThan(IS_FULL ? 0.8 : 0.5);
+  });
+
+  test('says that it is alive, and holds no more memory than it may', () => {
+    expect(healthMs.length).toBeGreaterThan(3);
+    expect(Math.max(...healthMs)).toBeLessThan(IS_FULL ? 1_000 : Infinity);
+    expect(Math.max(...residentMib)).toBeLessThan(MAX_RESIDENT_MIB);
+  });
+
+  test('is as before afterwards', async () => {
+    const { statuses } = await inLanes(PLACES, 500);
+    expect([...statuses.keys()]).toEqual([200]);
+  });
+});
+
+test(`${SLOW_SOCKETS} sockets whose headers do not end are gone by their time-out`, async () => {
+  await Promise.all(slow.map((raw) => raw.closed()));
+  const lasted = opened.map(({ atMs, closedMs }) => closedMs - atMs);
+  expect(Math.min(...lasted)).toBeGreaterThan(HEADERS_TIMEOUT_MS / 2);
+  expect(Math.max(...lasted)).toBeLessThan(HEADERS_TIMEOUT_MS + 2_000);
+});
