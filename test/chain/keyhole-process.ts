@@ -1,6 +1,8 @@
 // `keyhole serve` as a child process, asked as its callers ask it; all it says is searched for planted secrets.
 import { EventEmitter, once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { globalAgent as globalHttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fetchTrusting } from '../../src/access/trusting-fetch.js';
@@ -28,6 +30,8 @@ export interface Question {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** The loopback address it comes from. Default is 127.0.0.1. */
+  readonly from?: string;
 }
 
 export interface Answer {
@@ -87,12 +91,18 @@ export async function startKeyhole({ directory, env, ca, preload }: KeyholeOptio
   const { url, metrics, pid } = listeningIn(said) ?? { url: '', metrics: '', pid: 0 };
   const reached = url.replace('127.0.0.1', 'localhost');
   const fetch = fetchTrusting(ca);
+  const fetchFrom = (localAddress: string): typeof fetch =>
+    fetchTrusting(ca, undefined, {
+      http: globalHttpAgent,
+      https: new HttpsAgent({ localAddress, family: 4 }),
+    });
   return {
     url: reached,
     pid,
     directory,
     log: () => said,
-    ask: (path, question = {}) => ask(fetch, `${reached}${path}`, question),
+    ask: (path, question = {}) =>
+      ask(question.from === undefined ? fetch : fetchFrom(question.from), `${reached}${path}`, question),
     metrics: async () => {
       const page = await (await fetch(metrics)).text();
       keepStream('chain-metrics', page);
