@@ -1,5 +1,5 @@
 // Sessions of people who signed in here: sealed into a cookie, renewed in use, ended by sign-out.
-import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { KeyholeError } from '../errors.js';
 import { systemClock, type Clock } from './clock.js';
@@ -90,6 +90,7 @@ export class Sessions {
       jti: randomUUID(),
       sub: subject,
       signedInAtS,
+      readBy: readBy(this.#options.issuer),
       ...(email !== undefined && { email }),
       ...(roleClaims !== undefined && { roles: this.#rolesKept(roleClaims) }),
     };
@@ -115,9 +116,9 @@ export class Sessions {
     if (!usable || typeof signedInAtS !== 'number' || iat > this.#nowS() + TOLERANCE_S) throw invalid();
     if (this.ended.has(id)) throw new KeyholeError('token_expired', 'you signed out');
     const { issuer } = this.#options;
+    if (claims['readBy'] !== readBy(issuer))
+      throw new KeyholeError('token_expired', 'what counts here of a sign-in has changed: sign in again');
     const roleClaims = roleClaimsOf(claims, signedInAtS);
-    if ((roleClaims === undefined) !== (issuer.roleClaims === undefined))
-      throw new KeyholeError('token_expired', 'what counts here as a role has changed: sign in again');
     if (!maySpeak(subject, issuer)) {
       throw new KeyholeError('subject_refused', 'this kind of sign-in is no longer accepted here');
     }
@@ -168,6 +169,12 @@ export class Sessions {
   #nowS(): number {
     return this.#clock.wall() / 1000;
   }
+}
+
+/** Which claims of an ID token count: what others said once counts no more. */
+function readBy({ emailClaim, emailVerifiedClaim, roleClaims }: IssuerOptions): string {
+  const paths = [emailClaim, emailVerifiedClaim, roleClaims && [roleClaims.permissions, roleClaims.groups]];
+  return hash('sha256', JSON.stringify(paths), 'base64url').slice(0, 22);
 }
 
 function lastSecondOf({ roles }: JWTPayload, signedInAtS: number): number {

@@ -186,7 +186,8 @@ describe('a session', () => {
   test('cannot be made of what was sealed for a sign-in', async () => {
     const names = { secret: SECRET, issuer: ALICE.issuer, audience: ORIGIN, clock };
     const nowS = clock.wallMs / 1000;
-    const claims = { jti: 'x', sub: ALICE.subject, signedInAtS: nowS, email: ALICE.email };
+    const [, value = ''] = sent(await sessions.open(ALICE)).split('=');
+    const claims = await new SealedClaims({ ...names, purpose: 'session' }).open(value);
     const cookieOf = async (purpose: string): Promise<string> =>
       `${SESSION_COOKIE}=${await new SealedClaims({ ...names, purpose }).seal(claims, nowS + 60)}`;
     await expect(sessions.of(await cookieOf('sign-in'))).rejects.toMatchObject({ code: 'token_invalid' });
@@ -255,6 +256,21 @@ describe('a session with roles', () => {
     await expect(withRoles.of(cookies[0])).rejects.toMatchObject({ code: 'token_expired' });
     await expect(without.of(cookies[1])).rejects.toMatchObject({ code: 'token_expired' });
   });
+
+  test.each([
+    ['roles are', { roleClaims: { permissions: ['permissions'], groups: ['own', 'groups'] } }],
+    ['the e-mail is', { ...issuer, emailClaim: 'upn' }],
+    ['that it is verified is', { ...issuer, emailVerifiedClaim: 'email_verified' }],
+  ])(
+    'is over once %s read from another claim: what the one before said may be anybody’s',
+    async (_what, other) => {
+      const cookie = sent(await sessionsWith({ issuer }).open({ ...ALICE, roleClaims }));
+      await expect(sessionsWith({ issuer: other }).of(cookie)).rejects.toMatchObject({
+        code: 'token_expired',
+      });
+      expect(await sessionsWith({ issuer: { ...issuer } }).of(cookie)).toBeDefined();
+    },
+  );
 });
 
 test('a refusal never quotes the cookie', () => {
