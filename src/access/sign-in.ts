@@ -7,6 +7,7 @@ import { EndedIds } from './ended-ids.js';
 import { IdentityClient } from './identity-client.js';
 import type { IssuerOptions } from './issuer-options.js';
 import type { Identity } from './principal.js';
+import { networkOf } from './network.js';
 import { SealedClaims } from './sealed-claims.js';
 import { isSameSite, OwnCookie, SIGN_IN_COOKIE, type SameSite } from './session-cookie.js';
 import { Sessions } from './session.js';
@@ -46,8 +47,9 @@ export interface SignedIn {
 
 /** How long somebody may take at the issuer. */
 const PENDING_S = 10 * 60;
-/** Sign-ins at once that wait for the issuer. */
+/** Sign-ins at once that wait for the issuer, in all and from one network: anybody can begin one and end it badly. */
 const MAX_WAITING = 32;
+const MAX_WAITING_OF_NETWORK = 8;
 
 /** Needs `openid-client`. */
 export class SignIn {
@@ -61,7 +63,8 @@ export class SignIn {
   readonly #cookie: OwnCookie;
   /** By their state. */
   readonly #spent: EndedIds;
-  #waiting = 0;
+  /** The network of each that waits. */
+  readonly #waiting: string[] = [];
 
   constructor(options: SignInOptions) {
     const { issuer, sessionSecret: secret, publicUrl, groups, ended, clock = systemClock } = options;
@@ -96,10 +99,11 @@ export class SignIn {
   /**
    * Where to send the browser, and the `Set-Cookie` that ties the sign-in to it.
    *
+   * @param address - of the browser. Default is one that is not known.
    * @throws KeyholeError `jwks_unavailable`: the issuer does not answer; `overloaded`.
    */
-  async begin(): Promise<{ readonly location: string; readonly cookie: string }> {
-    const { url, checks } = await this.#bounded(() => this.#flow.begin());
+  async begin(address = ''): Promise<{ readonly location: string; readonly cookie: string }> {
+    const { url, checks } = await this.#bounded(address, () => this.#flow.begin());
     const sealed = await this.#pending.seal({ ...checks }, this.#clock.wall() / 1000 + PENDING_S);
     return { location: url.href, cookie: this.#cookie.set(sealed, PENDING_S) };
   }
@@ -108,16 +112,17 @@ export class SignIn {
    * The end of a sign-in that this browser began.
    *
    * @param search - the query of the address that the issuer sent the browser back to.
+   * @param address - as for `begin`.
    * @throws KeyholeError `token_missing` (no sign-in was begun), `token_expired`, `token_invalid`, `subject_refused`,
    * `jwks_unavailable`, `overloaded`
    */
-  async finish(search: string, cookies: string | undefined): Promise<SignedIn> {
+  async finish(search: string, cookies: string | undefined, address = ''): Promise<SignedIn> {
     const sealed = this.#cookie.in(cookies);
     if (sealed === undefined)
       throw new KeyholeError('token_missing', 'this browser did not begin the sign-in that ends here');
     const checks = checksOf(await this.#pending.open(sealed));
     if (new URLSearchParams(search).get('state') === checks.expectedState) this.#spend(checks.expectedState);
-    const identity = await this.#bounded(() => this.#identify(search, checks));
+    const identity = await this.#bounded(address, () => this.#identify(search, checks));
     return { identity, cookie: await this.sessions.open(identity) };
   }
 
@@ -139,16 +144,18 @@ export class SignIn {
     return identityOf(claims, issuer);
   }
 
-  async #bounded<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#waiting >= MAX_WAITING)
+  async #bounded<T>(address: string, work: () => Promise<T>): Promise<T> {
+    const network = networkOf(address);
+    const ofNetwork = this.#waiting.filter((other) => other === network).length;
+    if (this.#waiting.length >= MAX_WAITING || ofNetwork >= MAX_WAITING_OF_NETWORK)
       throw new KeyholeError('overloaded', 'too many people sign in at once', { retryAfterMs: 1_000 });
-    this.#waiting += 1;
+    this.#waiting.push(network);
     try {
       return await work();
     } catch (error) {
       throw refusalOf(error);
     } finally {
-      this.#waiting -= 1;
+      this.#waiting.splice(this.#waiting.indexOf(network), 1);
     }
   }
 }

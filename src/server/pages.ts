@@ -78,15 +78,15 @@ async function startSignIn(turn: Turn, signIn: SignIn): Promise<void> {
     redirect(turn, signIn.address('/signin'));
     return;
   }
-  const { location, cookie } = await signIn.begin();
+  const { location, cookie } = await signIn.begin(turn.address);
   turn.exchange.headers.push(['Set-Cookie', cookie]);
   redirect(turn, location);
 }
 
 async function finishSignIn(turn: Turn, signIn: SignIn): Promise<void> {
-  const { exchange, headers } = turn;
+  const { exchange, headers, address } = turn;
   exchange.headers.push(['Set-Cookie', signIn.forgetPending()]);
-  const { identity, cookie } = await signIn.finish(queryOf(turn).toString(), headers.cookie);
+  const { identity, cookie } = await signIn.finish(queryOf(turn).toString(), headers.cookie, address);
   await putOnRecord(turn, { activity: 'sign-in', identity }, 303);
   exchange.headers.push(['Set-Cookie', cookie]);
   redirect(turn, signIn.address('/signin'));

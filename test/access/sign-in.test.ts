@@ -1,5 +1,6 @@
 // The end of a sign-in: what an issuer, or somebody in its name, may answer, and what is believed of it.
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { isKeyholeError } from '../../src/errors.js';
 import { sameSiteFor, SignIn, type SignInOptions } from '../../src/access/sign-in.js';
 import { SIGN_IN_COOKIE } from '../../src/access/session-cookie.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
@@ -234,6 +235,27 @@ describe('a sign-in', () => {
       await expect(signIn.finish(again, begun.cookie)).rejects.toThrow('this sign-in has come to its end');
     expect(asked() - before).toBe(1);
     await signedIn();
+  });
+
+  test('waits for no stranger: who ends many badly at once keeps only their own network out', async () => {
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    issuer.answers.set('/token', (response) => {
+      void answered.then(() => response.writeHead(400).end());
+    });
+    const begun: Begun[] = [];
+    while (begun.length < 40) begun.push(await begin());
+    const refused: unknown[] = [];
+    const endings = begun.map((one) =>
+      signIn.finish(returned(one), one.cookie, '203.0.113.7').catch((error: unknown) => refused.push(error)),
+    );
+    await expect.poll(() => refused.length).toBe(32);
+    expect(refused.every((error) => isKeyholeError(error) && error.code === 'overloaded')).toBe(true);
+    await expect(signIn.begin('203.0.113.99')).rejects.toMatchObject({ code: 'overloaded' });
+    expect(await signIn.begin('198.51.100.1')).toBeDefined();
+    answer();
+    await Promise.all(endings);
+    expect(await signIn.begin('203.0.113.99')).toBeDefined();
   });
 
   test('has ten minutes', async () => {
