@@ -14,7 +14,7 @@ export class Growth {
    * @throws KeyholeError `payload_invalid`
    */
   taken(payload: Payload, inside: Payload): Payload {
-    const grownBytes = Math.max(0, bytesOf(inside) - bytesOf(payload));
+    const grownBytes = Math.max(0, keptBytes(inside) - (payload.data?.length ?? 0));
     if (grownBytes > this.#leftBytes)
       throw new KeyholeError(
         'payload_invalid',
@@ -25,6 +25,15 @@ export class Growth {
   }
 }
 
-function bytesOf({ data }: Payload): number {
-  return data?.length ?? 0;
+/** What is smaller may share its memory with others (zlib writes into pieces of 16 KiB). */
+const SHARED_BYTES = 16 * 2 ** 10;
+
+/**
+ * How much memory it keeps: data and metadata are views of what was decompressed, which stays there as a whole with all
+ * that was skipped.
+ */
+function keptBytes({ data, metadata }: Payload): number {
+  let bytes = data?.buffer.byteLength ?? 0;
+  for (const value of Object.values(metadata ?? {})) bytes = Math.max(bytes, value.buffer.byteLength);
+  return bytes > SHARED_BYTES ? bytes : (data?.length ?? 0);
 }

@@ -196,6 +196,41 @@ test('payloads that come together grow by 64 MiB at most, sealed or not; as many
   }
 });
 
+test.each<[string, (bytes: Uint8Array) => Uint8Array]>([
+  ['in metadata', (bytes) => writePayload({ metadata: { large: bytes } })],
+  [
+    'in a field that is skipped',
+    (bytes) => Buffer.concat([writePayload(json('small')), longField(15, bytes)]),
+  ],
+])('so do those that grow %s', async (_where, serialized) => {
+  const codec = codecWith({ reads: ['compression'] });
+  const bytes = Buffer.concat([randomBytes(2 ** 17), Buffer.alloc(12 * 2 ** 20)]);
+  for (const [encoding, compress] of Object.entries(forms)) {
+    const six = Array.from({ length: 6 }, () => packed(encoding, compress(serialized(bytes))));
+    const isLarge = six.every(({ data }) => (data?.length ?? 0) * 200 > bytes.length);
+    expect(isLarge, encoding).toBe(true);
+    await expect(codec.decode(six), encoding).rejects.toMatchObject({ code: 'payload_invalid' });
+    expect(await codec.decode(six.slice(1)), encoding).toHaveLength(5);
+  }
+});
+
+test('payloads that are small keep no room from each other, however many they are', async () => {
+  const codec = codecWith({ reads: ['compression'] });
+  const small = Object.entries(forms).map(([encoding, compress]) =>
+    packed(encoding, compress(writePayload(json('small')))),
+  );
+  const many = Array.from({ length: 6_000 }, (_, index) => small[index % small.length] ?? {});
+  expect(await codec.decode(many)).toHaveLength(6_000);
+});
+
+/** A field of protobuf that no payload has, with these bytes. */
+function longField(field: number, bytes: Uint8Array): Uint8Array {
+  const head = [(field << 3) | 2];
+  let { length } = bytes;
+  for (; length > 0x7f; length >>>= 7) head.push((length & 0x7f) | 0x80);
+  return Buffer.concat([Buffer.from([...head, length]), bytes]);
+}
+
 describe('what claims to be compressed and is not', () => {
   const codec = codecWith({ reads: ['compression'] });
   const small = ['compression.go', 'compression.python']
