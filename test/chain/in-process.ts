@@ -20,6 +20,7 @@ export interface InProcessOptions {
 }
 
 export interface InProcess {
+  readonly url: string;
   /** The lines of its record. */
   readonly records: () => Promise<readonly string[]>;
   readonly stop: () => Promise<void>;
@@ -45,6 +46,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   const started = await startService({ config: loaded.config, load, logger, stdout: new PassThrough() });
   if (!('service' in started)) throw new Error(JSON.stringify(started.problems));
   return {
+    url: started.service.urls.url,
     records: async () => (await readFile(path('audit.ndjson'), 'utf8')).trim().split('\n'),
     stop: async () => {
       await started.service.stop({ hurry: true });
