@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Payload } from '@temporalio/common';
+import { CALLER_DEADLINE_MS, MAX_WAIT_MS, RECORD_DEADLINE_MS } from '../../src/server/limits.js';
 import { keepStream } from '../streams.js';
 import { shows } from '../chain/system.js';
 import type { Answer } from '../chain/keyhole-process.js';
@@ -50,8 +51,8 @@ interface Shown {
   readonly digests: readonly string[];
 }
 
-/** Caller's deadline, wait for a place, deadline of the record (docs/operations.md), and time for a busy machine. */
-const ANSWERED_WITHIN_MS = 5_000 + 1_000 + 2_000 + 4_000;
+/** All deadlines of a request, one after the other, and time for a busy machine. */
+const ANSWERED_WITHIN_MS = MAX_WAIT_MS + CALLER_DEADLINE_MS + RECORD_DEADLINE_MS + 4_000;
 const LATER = [429, 503];
 
 export class Oracle {
