@@ -15,20 +15,29 @@ const SIZE_BYTES = 0x08;
 
 const EMPTY = new Uint8Array(0);
 
+/** Entries of metadata and external payloads together: each costs far more once read than its two bytes at least. */
+export const MAX_ENTRIES = 1_000;
+
 /** Larger data is not copied: it stands as a part of its own. */
 const COPIED_BYTES = 4_096;
 
-/** The serialized payload; nothing of it is lost. */
+/**
+ * The serialized payload; nothing of it is lost.
+ *
+ * @throws KeyholeError `payload_invalid` for more than 1000 entries of metadata and external payloads together.
+ */
 export function writePayload(payload: Payload): Uint8Array {
   const [first = EMPTY, ...others] = writeParts(payload);
   return others.length === 0 ? first : Buffer.concat([first, ...others]);
 }
 
-/** The serialized payload in parts, one behind the other. */
+/** The serialized payload in parts, one behind the other. @throws KeyholeError as `writePayload`. */
 export function writeParts(payload: Payload): readonly Uint8Array[] {
-  const { data, externalPayloads } = payload;
+  const { metadata, data, externalPayloads } = payload;
+  if (Object.keys(metadata ?? {}).length + (externalPayloads ?? []).length > MAX_ENTRIES)
+    throw new KeyholeError('payload_invalid', `a payload has more than ${MAX_ENTRIES} entries`);
   if (data === null || data === undefined || data.length <= COPIED_BYTES) return [writeWhole(payload)];
-  const before = writeWhole({ metadata: payload.metadata ?? {} }, data.length);
+  const before = writeWhole({ metadata: metadata ?? {} }, data.length);
   if (externalPayloads === null || externalPayloads === undefined || externalPayloads.length === 0)
     return [before, data];
   return [before, data, writeWhole({ externalPayloads })];
@@ -84,8 +93,10 @@ export function readPayload(bytes: Uint8Array): Payload {
     data: EMPTY,
   };
   const reader = new ProtoReader(bytes);
+  let entries = 0;
   while (!reader.done()) {
     const tag = reader.varint();
+    if ((tag === METADATA || tag === EXTERNAL) && ++entries > MAX_ENTRIES) malformed();
     if (tag === METADATA) readEntry(reader.message(), metadata);
     else if (tag === DATA) payload.data = reader.bytes();
     else if (tag === EXTERNAL)

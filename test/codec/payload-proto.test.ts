@@ -2,7 +2,7 @@
 import proto from '@temporalio/proto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readPayload, writePayload } from '../../src/codec/payload-proto.js';
+import { MAX_ENTRIES, readPayload, writePayload } from '../../src/codec/payload-proto.js';
 import { anyPayload, contentOf } from './payloads.js';
 
 const { Payload } = proto.temporal.api.common.v1;
@@ -53,6 +53,25 @@ describe('a serialized payload', () => {
     expect(() => readPayload(Buffer.from(hex, 'hex'))).toThrow(
       expect.objectContaining({ code: 'payload_invalid' }),
     );
+  });
+
+  test('holds 1,000 entries and no more, written or read: 16 MiB of empty ones would stop everything for seconds', () => {
+    const metadata = (count: number): Record<string, Uint8Array> =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, new Uint8Array(1)]));
+    const most = { metadata: metadata(MAX_ENTRIES) };
+    const written = writePayload(most);
+    expect(contentOf(readPayload(written))).toEqual(contentOf(most));
+    for (const one of ['0a00', '1a00'])
+      expect(() => readPayload(Buffer.concat([written, Buffer.from(one, 'hex')]))).toThrow(
+        expect.objectContaining({ code: 'payload_invalid' }),
+      );
+    const more = [
+      { metadata: metadata(MAX_ENTRIES + 1) },
+      { ...most, externalPayloads: [{}] },
+      { ...most, externalPayloads: [{}], data: new Uint8Array(5_000) },
+    ];
+    for (const payload of more)
+      expect(() => writePayload(payload)).toThrow(expect.objectContaining({ code: 'payload_invalid' }));
   });
 
   test('of arbitrary bytes is read or refused, never anything else', () => {
