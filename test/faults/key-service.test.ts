@@ -6,6 +6,7 @@ import { awsKms, EncryptionCodec } from '../../src/index.js';
 import { startKmsFor, type NamespaceKms } from '../examples/kms.js';
 import { describeWithParts } from '../parts/available.js';
 import { startMoto, type Moto } from '../parts/moto.js';
+import { pauseProcess } from '../parts/pause.js';
 import { plainPayload } from '../server/running-server.js';
 import { plantSecret } from '../streams.js';
 import { FAULTS, FaultProxy } from './fault-proxy.js';
@@ -30,6 +31,7 @@ describeWithParts(['moto'], 'the key service (AWS KMS), with', () => {
     for (const name of NAMES) proxies.set(name, await FaultProxy.start(Number(new URL(moto.url).port)));
     served = await Served.start({
       limits: { callerBurst: 10_000 },
+      options: { trustedProxies: ['127.0.0.1/32'] }, // of strangers' connections one address has 64
       entries: () =>
         NAMES.map((name) => ({
           namespaces: [namespaceOf(name)],
@@ -86,7 +88,7 @@ describeWithParts(['moto'], 'the key service (AWS KMS), with', () => {
   test('its process paused (SIGSTOP): 503, data keys opened before go on, back within 5 s', async () => {
     const [before, during] = [await question('paused'), await question('paused')];
     await served.expectPlaintext(before);
-    process.kill(moto.pid, 'SIGSTOP');
+    await pauseProcess(moto.pid);
     await served.expectUnavailable('kms_unavailable', during, true);
     await served.expectPlaintext(before);
     process.kill(moto.pid, 'SIGCONT');

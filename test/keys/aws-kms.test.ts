@@ -8,6 +8,7 @@ import { describeWithParts } from '../parts/available.js';
 import type { PartName } from '../parts/catalogue.js';
 import { startLocalStack } from '../parts/localstack.js';
 import { startMoto, type Moto } from '../parts/moto.js';
+import { pauseProcess } from '../parts/pause.js';
 import { plantSecret } from '../streams.js';
 
 const [ORDERS, BILLING] = ['orders.a1b2c', 'billing.a1b2c'];
@@ -214,7 +215,7 @@ for (const { title, part, start, otherKey, endsKeys } of EMULATORS) {
       await makeKey(ownOperator, 'alias/orders_a1b2c');
       const live = new EncryptionCodec({ keys: awsKms({ client: ownClient }) });
       const sealed = await sealOne(live);
-      process.kill(own.pid, 'SIGSTOP');
+      await pauseProcess(own.pid);
       try {
         const startedMs = performance.now();
         const opening = openFresh(ownClient, sealed);

@@ -32,7 +32,7 @@ const HTTP_CODES: Record<HttpErrorCode, string> = {
   not_opened: 'changed data, another key, or a key that is disabled, deleted, not configured or denied to us',
   format_not_enabled: 'enable the format under `keys[].reads`, or see why one key serves two namespaces',
   rate_limited:
-    'wait as `Retry-After` says: `limits.callerRequestsPerSecond`, `limits.callerPayloadsPerMinute`',
+    'wait as `Retry-After` says: `limits.callerRequestsPerSecond`, `limits.callerPayloadsPerMinute`; not to be changed: 2000 calls to key services a minute for one caller, and the shares of `limits.concurrency` and `limits.heldBytes` that one caller’s bodies may take up',
   overloaded: 'try again; more places: `limits.concurrency`, `limits.heldBytes`, or another instance',
   jwks_unavailable: "the issuer's key set was never loaded, or is too old: see the log",
   authz_unavailable: 'the source of roles does not answer, or refuses our key: see the log',
@@ -82,7 +82,7 @@ Every refusal has this body, and \`X-Request-Id\` repeats its id; log and record
 \`code\` is stable. \`message\` is a sentence for people; it may say more than the one below. Where waiting helps,
 \`Retry-After\` is there: the time below, or what the failing part asked for, 60 s at most. A 401 carries
 \`WWW-Authenticate\` (RFC 6750). 408 (too slow), 431 (more than 100 headers, or more bytes of them than
-\`limits.headerBytes\`) and the 400 to what is not HTTP have no body; an origin that is not listed gets no CORS headers.
+\`limits.headerBytes\`) and the 400 to what is not HTTP, or names no host, have no body; an origin that is not listed gets no CORS headers.
 
 | status | code | says | \`Retry-After\` | what to do |
 | --- | --- | --- | --- | --- |

@@ -10,6 +10,7 @@ import { wrappingKeyContract, type KeyServiceUnderTest } from '../../../src/test
 import { describeWithParts } from '../../parts/available.js';
 import { startHttpFront } from '../../parts/http-front.js';
 import { startVault, type Vault } from '../../parts/vault.js';
+import { pauseProcess } from '../../parts/pause.js';
 import { keepStream, plantSecret } from '../../streams.js';
 import { payloadsComeBack } from './payloads-come-back.js';
 
@@ -162,7 +163,7 @@ describeWithParts(['vault'], 'vault-transit against a real Vault', () => {
     await own.call(`transit/keys/${name}`, {});
     const key = wrappingKey('{namespace}', { address: own.url, token: () => own.rootToken, timeoutMs: 300 });
     const { wrapped, keyId, plaintext } = await key.generateDataKey(context);
-    process.kill(own.pid, 'SIGSTOP');
+    await pauseProcess(own.pid);
     try {
       const startedMs = performance.now();
       await expect(key.unwrap(wrapped, keyId, context)).rejects.toMatchObject({ code: 'key_unavailable' });
