@@ -15,7 +15,7 @@ export interface StrangerRefusal {
   /** What the caller was told, if anything. */
   readonly message: string | undefined;
   readonly address: string;
-  /** The namespace the request named, whether or not it is one. */
+  /** The namespace the request named; `undefined` for none, or what cannot be one. */
   readonly namespace: string | undefined;
 }
 

@@ -9,6 +9,7 @@ import {
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isNamespace } from '../codec/namespace.js';
 import { Admission } from './admission.js';
 import type { CodecServer } from './app.js';
 import { CallerBudgets } from './caller-budgets.js';
@@ -301,8 +302,8 @@ function countRefusal(
   { requestId, status, code, reason: message }: Told,
 ): void {
   if (code === 'ok' || status === 0 || route.kind === 'live' || route.kind === 'ready') return;
-  const named = route.kind === 'codec' ? route.namespace : undefined;
-  const namespace = named ?? headers.namespace;
+  const named = (route.kind === 'codec' ? route.namespace : undefined) ?? headers.namespace;
+  const namespace = named !== undefined && isNamespace(named) ? named : undefined; // else it may be a token, misplaced
   parts.audit.refused({ requestId, route: routeName(route), status, code, message, address, namespace });
 }
 

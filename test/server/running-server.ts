@@ -27,11 +27,11 @@ export const ORDERS = 'orders.a1b2c';
 export const BILLING = 'billing.a1b2c';
 export const UI = 'https://ui.example.com';
 
-/** Who there is, and their tokens. */
+/** Who there is, and their tokens: none can be the name of a namespace, wherever a mutation puts it. */
 export const TOKENS = {
-  admin: plantSecret('admin-token-5d3f9a7c1e2b'),
-  reader: plantSecret('reader-token-8b1c4e6f2a90'),
-  writer: plantSecret('writer-token-0c7d2f5e9b83'),
+  admin: plantSecret('admin-token~5d3f9a7c1e2b'),
+  reader: plantSecret('reader-token~8b1c4e6f2a90'),
+  writer: plantSecret('writer-token~0c7d2f5e9b83'),
 } as const;
 export type Person = keyof typeof TOKENS;
 

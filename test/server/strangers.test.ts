@@ -10,7 +10,15 @@ import { verifyAudit } from '../../src/access/audit-verify.js';
 import { openAuditFile } from '../../src/access/file-audit-log.js';
 import { filesOf, linesOf, WRITER } from '../access/audit-events.js';
 import { connectRaw, head, statusesOf, type RawConnection } from './raw-connection.js';
-import { bodyOf, ORDERS, plainPayload, startServer, UI, type RunningServer } from './running-server.js';
+import {
+  bodyOf,
+  ORDERS,
+  plainPayload,
+  startServer,
+  TOKENS,
+  UI,
+  type RunningServer,
+} from './running-server.js';
 
 /** 20,000 with KEYHOLE_STRESS set, else a twentieth. */
 const STRESS = process.env['KEYHOLE_STRESS'] !== undefined;
@@ -100,6 +108,15 @@ describe('a request that is refused before anybody is known', () => {
     await expect
       .poll(() => server.audit.strangers.map(({ namespace }) => namespace))
       .toEqual(['orders.a1b2c', 'billing.a1b2c']);
+  });
+
+  test('names no namespace where none can be meant: a token in its place is not put on record', async () => {
+    server = await startServer();
+    await server.ask('/decode', { namespace: `Bearer ${TOKENS.admin}` });
+    await server.ask(`/${TOKENS.admin}/decode`);
+    await expect
+      .poll(() => server.audit.strangers.map(({ namespace }) => namespace))
+      .toEqual([undefined, undefined]);
   });
 
   test('came from where a trusted proxy says', async () => {
