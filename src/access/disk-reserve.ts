@@ -20,8 +20,8 @@ export interface DiskReserveOptions {
 
 /** At most half of the disk. */
 const RESERVE_BYTES = 64 * 1024 * 1024;
-/** How long an answer holds. */
-const FRESH_MS = 1_000;
+/** How long an answer holds: too short for refusals to fill the reserve of a disk of a few MiB. */
+const FRESH_MS = 100;
 
 export class DiskReserve {
   readonly #path: string;

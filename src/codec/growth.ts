@@ -25,8 +25,8 @@ export class Growth {
   }
 }
 
-/** What is smaller may share its memory with others (zlib writes into pieces of 16 KiB). */
-const SHARED_BYTES = 16 * 2 ** 10;
+/** What is smaller may share its memory with others: zlib writes into pieces of 16 KiB, Node keeps small buffers together. */
+const SHARED_BYTES = Math.max(16 * 2 ** 10, Buffer.poolSize);
 
 /**
  * How much memory it keeps: data and metadata are views of what was decompressed, which stays there as a whole with all
