@@ -271,14 +271,17 @@ describe('the connection ends, with one refusal at most, at', () => {
   });
 });
 
-test('a tab behind a length is white space (RFC 9110 §5.5) to Node 24, and refused by Node 20: never another length', async () => {
+test('a tab behind a length is refused, or white space (RFC 9110 §5.5) from llhttp 9.4 on: never another length', async () => {
+  const [major = 0, minor = 0] = (process.versions['llhttp'] ?? '').split('.').map(Number);
+  const isRead = major > 9 || (major === 9 && minor >= 4);
   const { statuses, namespaces } = await send(withLength('2\t'));
-  if (statuses.length === 1) expect([statuses, namespaces]).toEqual([[400], []]);
-  else
-    expect([statuses, namespaces]).toEqual([
-      [200, 200, 200],
-      [ORDERS, SMUGGLED, MARKER],
-    ]);
+  const [answers, asked] = isRead
+    ? [
+        [200, 200, 200],
+        [ORDERS, SMUGGLED, MARKER],
+      ]
+    : [[400], []];
+  expect([statuses, namespaces]).toEqual([answers, asked]);
 });
 
 describe('the request behind it is answered as what it is, after', () => {
