@@ -1,21 +1,18 @@
 // A codec server from its configuration: started, reloaded, ended.
 import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
-import { checkpointText } from '../access/audit-checkpoints.js';
 import type { AuditLog } from '../access/audit-log.js';
-import type { Link } from '../access/audit-record.js';
-import { openAuditFile } from '../access/file-audit-log.js';
-import { StreamAuditLog } from '../access/stream-audit-log.js';
 import { createCodecServer, type CodecServer } from '../server/app.js';
 import { CALLER_DEADLINE_MS, REQUEST_TIMEOUT_MS } from '../server/limits.js';
 import { loggedError } from '../server/error-log.js';
 import { createMetrics, type Metrics } from '../server/metrics.js';
 import type { Tracing } from '../server/tracing.js';
-import { urlHost, type Address } from './address.js';
 import { assemble, type Assembled } from './assemble.js';
 import { AuditCopy } from './audit-copy.js';
+import { cannotListen } from './cannot-listen.js';
 import type { Config } from './config.js';
 import type { LoadResult } from './load-config.js';
+import { openAudit, type AuditResult } from './open-audit.js';
 import { packageVersion } from './package-version.js';
 import { problemLine, type Problem } from './problems.js';
 
@@ -222,35 +219,6 @@ async function closeAudit(audit: AuditLog, copy: AuditCopy): Promise<void> {
   await copy.close();
 }
 
-type AuditResult = { readonly audit: AuditLog } | { readonly problems: readonly Problem[] };
-
-async function openAudit(
-  { audit, digest }: Config,
-  {
-    stdout,
-    logger,
-    metrics,
-    copy,
-  }: Pick<ServiceOptions, 'stdout' | 'logger'> & { readonly metrics: Metrics; readonly copy: AuditCopy },
-): Promise<AuditResult> {
-  const options = {
-    writer: { version: packageVersion(), configuration: digest },
-    onCheckpoint: (checkpoint: Link) => {
-      logger.info({ checkpoint: checkpointText(checkpoint) }, 'audit checkpoint');
-      metrics.auditCheckpoint(checkpoint.sequence);
-      copy.checkpoint(checkpoint);
-    },
-  };
-  if (audit === 'stdout') return { audit: new StreamAuditLog(stdout, options) };
-  try {
-    return { audit: await openAuditFile(audit.file, { ...options, onLines: copy.add }) };
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    const sentence = `the file cannot be made and synced in its directory (${code})`;
-    return { problems: [{ path: 'audit.file', sentence }] };
-  }
-}
-
 function needingRestart(before: Config, after: Config): string[] {
   const settings: Record<string, (config: Config) => unknown> = {
     listen: ({ server }) => server.listen,
@@ -261,18 +229,4 @@ function needingRestart(before: Config, after: Config): string[] {
   return Object.entries(settings)
     .filter(([, of]) => JSON.stringify(of(before)) !== JSON.stringify(of(after)))
     .map(([name]) => name);
-}
-
-function cannotListen({ host, port }: Address, setting: string): (error: unknown) => never {
-  return (cause) => {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    const reasons: Record<string, string> = {
-      EADDRINUSE: 'the port is in use',
-      EACCES: 'this user may not use the port',
-      EADDRNOTAVAIL: 'this machine does not have that address',
-      ENOTFOUND: 'there is no such host',
-    };
-    const reason = reasons[code] ?? code;
-    throw new Error(`${setting}: cannot listen on ${urlHost(host)}:${port}: ${reason}`, { cause });
-  };
 }

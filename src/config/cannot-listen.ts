@@ -1,0 +1,17 @@
+// Why an address cannot be listened on, in one sentence.
+import { urlHost, type Address } from './address.js';
+
+/** @param setting - path of the configuration that names the address. Throws an Error with that sentence. */
+export function cannotListen({ host, port }: Address, setting: string): (error: unknown) => never {
+  return (cause) => {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+    const reasons: Record<string, string> = {
+      EADDRINUSE: 'the port is in use',
+      EACCES: 'this user may not use the port',
+      EADDRNOTAVAIL: 'this machine does not have that address',
+      ENOTFOUND: 'there is no such host',
+    };
+    const reason = reasons[code] ?? code;
+    throw new Error(`${setting}: cannot listen on ${urlHost(host)}:${port}: ${reason}`, { cause });
+  };
+}

@@ -1,0 +1,46 @@
+// The record as the configuration wants it: a file of its own, or the stream that a collector reads.
+import type { Writable } from 'node:stream';
+import type { Logger } from 'pino';
+import { checkpointText } from '../access/audit-checkpoints.js';
+import type { AuditLog } from '../access/audit-log.js';
+import type { Link } from '../access/audit-record.js';
+import { openAuditFile } from '../access/file-audit-log.js';
+import { StreamAuditLog } from '../access/stream-audit-log.js';
+import type { Metrics } from '../server/metrics.js';
+import type { AuditCopy } from './audit-copy.js';
+import type { Config } from './config.js';
+import { packageVersion } from './package-version.js';
+import type { Problem } from './problems.js';
+
+export type AuditResult = { readonly audit: AuditLog } | { readonly problems: readonly Problem[] };
+
+export interface AuditParts {
+  /** Where the record goes with `audit: stdout`. */
+  readonly stdout: Writable;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly copy: AuditCopy;
+}
+
+/** Its checkpoints go to the log, a metric and the copy. Whoever opened it closes it. */
+export async function openAudit(
+  { audit, digest }: Pick<Config, 'audit' | 'digest'>,
+  { stdout, logger, metrics, copy }: AuditParts,
+): Promise<AuditResult> {
+  const options = {
+    writer: { version: packageVersion(), configuration: digest },
+    onCheckpoint: (checkpoint: Link) => {
+      logger.info({ checkpoint: checkpointText(checkpoint) }, 'audit checkpoint');
+      metrics.auditCheckpoint(checkpoint.sequence);
+      copy.checkpoint(checkpoint);
+    },
+  };
+  if (audit === 'stdout') return { audit: new StreamAuditLog(stdout, options) };
+  try {
+    return { audit: await openAuditFile(audit.file, { ...options, onLines: copy.add }) };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    const sentence = `the file cannot be made and synced in its directory (${code})`;
+    return { problems: [{ path: 'audit.file', sentence }] };
+  }
+}
