@@ -25,15 +25,12 @@ export class Growth {
   }
 }
 
-/** What is smaller may share its memory with others: zlib writes into pieces of 16 KiB, Node keeps small buffers together. */
-const SHARED_BYTES = Math.max(16 * 2 ** 10, Buffer.poolSize);
-
 /**
- * How much memory it keeps: data and metadata are views of what was decompressed, which stays there as a whole with all
- * that was skipped.
+ * How much memory it keeps: data and metadata are views of what was opened, which stays there as a whole with all that
+ * was skipped, and with nothing else (`own-memory.ts`).
  */
 function keptBytes({ data, metadata }: Payload): number {
   let bytes = data?.buffer.byteLength ?? 0;
   for (const value of Object.values(metadata ?? {})) bytes = Math.max(bytes, value.buffer.byteLength);
-  return bytes > SHARED_BYTES ? bytes : (data?.length ?? 0);
+  return bytes;
 }

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip, inflate, type InputType, type ZlibOptions } from 'node:zlib';
 import type { Payload } from '@temporalio/common';
 import { KeyholeError } from '../../errors.js';
+import { ownMemory } from '../own-memory.js';
 import { readPayload } from '../payload-proto.js';
 
 export const COMPRESSION = 'compression';
@@ -46,10 +47,11 @@ export async function decompress({ data }: Payload, encoding: CompressionEncodin
   const maxBytes = Math.min(MAX_DECOMPRESSED_BYTES, packed.length * MAX_RATIO);
   if (encoding === 'binary/snappy') {
     const { unsnap } = await import('./snappy.js'); // with a decoder that only such payloads need
-    return readPayload(unsnap(packed, maxBytes));
+    return readPayload(ownMemory(unsnap(packed, maxBytes)));
   }
   const unpack = encoding === BINARY_ZLIB ? zlibInflate : zlibGunzip;
-  return readPayload(await unpack(packed, { maxOutputLength: Math.max(1, maxBytes) }).catch(refuse));
+  const unpacked = await unpack(packed, { maxOutputLength: Math.max(1, maxBytes) }).catch(refuse);
+  return readPayload(ownMemory(unpacked));
 
   function refuse(cause: unknown): never {
     const tooLarge = cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE';

@@ -2,6 +2,7 @@
 import { createDecipheriv, createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { KeyholeError } from '../../errors.js';
 import type { SealedMark } from '../metadata.js';
+import { ownMemory } from '../own-memory.js';
 import type { FormatReader } from './reader.js';
 
 // The Fernet specification: 0x80 ‖ timestamp (8) ‖ IV (16) ‖ AES-128-CBC with PKCS #7 padding ‖ HMAC-SHA-256 (32) over
@@ -56,7 +57,7 @@ function openFernet(key: KeyObject, data: Uint8Array): Uint8Array {
   const iv = token.subarray(IV_AT, CIPHERTEXT_AT);
   const decipher = createDecipheriv('aes-128-cbc', key.export().subarray(SIGNING_BYTES), iv);
   const first = decipher.update(token.subarray(CIPHERTEXT_AT, -HMAC_BYTES));
-  return Buffer.concat([first, decipher.final()]);
+  return ownMemory(Buffer.concat([first, decipher.final()]));
 }
 
 function tokenOf(data: Uint8Array): Buffer {

@@ -223,6 +223,32 @@ test('payloads that are small keep no room from each other, however many they ar
   expect(await codec.decode(many)).toHaveLength(6_000);
 });
 
+test.each([15, 60])(
+  'nor does what is skipped of them stay unseen: many that each keep %i KiB of it grow by 64 MiB at most too',
+  async (kib) => {
+    const codec = codecWith({ reads: ['compression'] });
+    const skipped = longField(15, Buffer.concat([randomBytes(512), Buffer.alloc(kib * 2 ** 10 - 512)]));
+    const most = Math.floor((64 * 2 ** 10) / kib);
+    for (const [encoding, compress] of Object.entries(forms)) {
+      const payload = packed(encoding, compress(Buffer.concat([writePayload(json('small')), skipped])));
+      const many = Array.from({ length: Math.ceil(most * 1.1) }, () => payload);
+      await expect(codec.decode(many), encoding).rejects.toMatchObject({ code: 'payload_invalid' });
+      expect(await codec.decode(many.slice(0, Math.floor(most * 0.9))), encoding).toHaveLength(
+        Math.floor(most * 0.9),
+      );
+    }
+  },
+);
+
+test('what is opened of a small payload lies in memory of its own, so that it keeps no more than itself', async () => {
+  const codec = codecWith({ reads: ['compression'] });
+  const serialized = writePayload(json('small'));
+  for (const [encoding, compress] of Object.entries(forms)) {
+    const [opened = {}] = await codec.decode([packed(encoding, compress(serialized))]);
+    expect(opened.data?.buffer.byteLength, encoding).toBe(serialized.length);
+  }
+});
+
 /** A field of protobuf that no payload has, with these bytes. */
 function longField(field: number, bytes: Uint8Array): Uint8Array {
   const head = [(field << 3) | 2];
