@@ -305,19 +305,26 @@ function idOf(email: string): string {
   return `id of ${email}`;
 }
 
-/** A row for whoever has access to the namespace: their own, or what they inherit. */
+/** A row for whoever has access to the namespace: the most permissive of their own and what they inherit. */
 function assignment(
   { account, namespaces = {}, inherited = {} }: Omit<CloudPerson, 'email'>,
   question: Asked,
   row: object,
 ): object[] {
   const { of } = question;
-  const above = inherited[of] ?? (account === 'owner' || account === 'admin' ? 'admin' : undefined);
-  const value = above ?? namespaces[of];
+  const ofAccount = account === 'owner' || account === 'admin' ? 'admin' : undefined;
+  const above = mostPermissive(inherited[of], ofAccount);
+  const value = mostPermissive(above, namespaces[of]);
   if (value === undefined) return [];
   const [permission, permissionDeprecated] = said(value, PERMISSIONS, enumsOf(question));
   const namespaceAccess = value === 0 ? null : { permission, permissionDeprecated };
-  return [{ ...row, namespaceAccess, inheritedAccess: above !== undefined }];
+  return [{ ...row, namespaceAccess, inheritedAccess: value === above }];
+}
+
+/** A number, which is no permission that has a name, hides all others. */
+function mostPermissive(...values: readonly (Value | undefined)[]): Value | undefined {
+  const place = (value: Value): number => (typeof value === 'number' ? -1 : PERMISSIONS.indexOf(value));
+  return values.filter((value) => value !== undefined).sort((one, other) => place(one) - place(other))[0];
 }
 
 function tokenOf({ repeatsPageToken }: Behaviour, next: number, size: number): string {

@@ -41,7 +41,8 @@ const MAY_NOT_LIST: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'UNIMPLE
 
 /**
  * Each list is read to its end. A key that sees other people's access must be let into the lists of users and groups;
- * any other key into the lists of assignments of the namespaces that are asked about.
+ * any other key into the lists of assignments of the namespaces that are asked about. Only these tell of access by a role
+ * on a project, so that every key asks for them.
  */
 export class CloudDirectory {
   readonly #options: CloudDirectoryOptions;
@@ -53,9 +54,9 @@ export class CloudDirectory {
   readonly groups: CachedAnswer<ReadonlyMap<string, CloudGroup> | undefined>;
   /** Ids of a group's members, by its id. */
   readonly members: KeptAnswers<ReadonlySet<string>>;
-  /** People with access to a namespace, by e-mail. Empty where the users themselves tell. */
+  /** People with access to a namespace, by e-mail. */
   readonly assignments: KeptAnswers<ReadonlyMap<string, readonly CloudAssignment[]>>;
-  /** Groups with access to a namespace. Empty where the groups themselves tell. */
+  /** Groups with access to a namespace. */
   readonly groupAssignments: KeptAnswers<readonly CloudAssignment[]>;
   #account: string | undefined;
 
@@ -165,8 +166,7 @@ export class CloudDirectory {
     signal: AbortSignal,
     lane: Lane,
   ): Promise<Loaded<ReadonlyMap<string, readonly CloudAssignment[]>>> {
-    if (await this.#seesAccess(signal)) return { value: new Map() };
-    const loaded = await this.#rows('userAssignments', namespace, lane, signal, NO_SUCH_THING);
+    const loaded = await this.#assigned('userAssignments', namespace, lane, signal);
     return mapped(loaded, (rows) => byEmail(rows) ?? new Map<string, readonly CloudAssignment[]>());
   }
 
@@ -175,9 +175,31 @@ export class CloudDirectory {
     signal: AbortSignal,
     lane: Lane,
   ): Promise<Loaded<readonly CloudAssignment[]>> {
-    if (await this.#seesAccess(signal)) return { value: [] };
-    const loaded = await this.#rows('groupAssignments', namespace, lane, signal, NO_SUCH_THING);
+    const loaded = await this.#assigned('groupAssignments', namespace, lane, signal);
     return mapped(loaded, (rows = []) => rows);
+  }
+
+  /**
+   * A key that sees other people's access may be refused: then nobody is let in by a role on a project. Of an unknown
+   * account it is not asked, since what its rows tell may be inherited from account roles, which grant nothing then.
+   */
+  async #assigned(
+    list: 'userAssignments' | 'groupAssignments',
+    namespace: string,
+    lane: Lane,
+    signal: AbortSignal,
+  ): Promise<Loaded<readonly CloudAssignment[] | undefined>> {
+    const { account, seesAccess } = (await this.standing.get(signal)).value;
+    if (seesAccess && account === undefined) return { value: undefined };
+    const loaded = await this.#rows(list, namespace, lane, signal, seesAccess ? MAY_NOT_KNOW : NO_SUCH_THING);
+    if (seesAccess && loaded.value === undefined) {
+      const consequence = 'nobody is let in by a role on its project';
+      this.#options.logger.warn(
+        { list, namespace },
+        `our API key is not told the assignments: ${consequence}`,
+      );
+    }
+    return loaded;
   }
 
   /** A key that need not be let into the account's lists may be refused: then the group lets nobody in. */

@@ -124,8 +124,10 @@ export class TemporalCloudRoles implements RoleSource {
       ...(user === undefined ? [] : [rolesOfAccess(user, namespace, account)]),
       ...assignments.map(rolesOfAssignment),
     ];
-    if (assignments.length > 1 || own.includes(undefined)) return { roles: [], source, ageMs: read.oldestMs };
-    const id = user?.id ?? assignments[0]?.id;
+    const [id, ...others] = new Set(
+      [...(user === undefined ? [] : [user]), ...assignments].map(({ id }) => id),
+    );
+    if (others.length > 0 || own.includes(undefined)) return { roles: [], source, ageMs: read.oldestMs };
     const ofGroups = id === undefined ? [] : await this.#rolesByGroups(id, namespace, account, read);
     const roles = [...new Set([...own.flatMap((held) => held ?? []), ...ofGroups])];
     return { roles, source, ageMs: read.oldestMs };
@@ -185,13 +187,18 @@ function isSame(one: ToldOfGroups, other: ToldOfGroups): boolean {
   return one.listed === other.listed && one.assigned === other.assigned && one.account === other.account;
 }
 
-/** Active ones, as far as their state is told, by their own access and by assignments. */
+/**
+ * Active ones, as far as their state is told, by their own access and by assignments. One whose own access is set but
+ * unknown gives nothing.
+ */
 function givingGroups({ listed, assigned, account }: ToldOfGroups, namespace: string): GivingGroup[] {
-  const own = [...(listed?.values() ?? [])]
-    .filter(isActive)
-    .map((group) => ({ id: group.id, roles: rolesOfAccess(group, namespace, account) ?? [] }));
+  const own = [...(listed?.values() ?? [])].filter(isActive).flatMap((group) => {
+    const roles = rolesOfAccess(group, namespace, account);
+    return roles === undefined ? [] : [{ id: group.id, roles }];
+  });
+  const known = listed && new Set(own.map(({ id }) => id));
   const others = assigned
-    .filter(({ id }) => listed === undefined || isActiveIn(listed, id))
+    .filter(({ id }) => known?.has(id) ?? true)
     .map((row) => ({ id: row.id, roles: rolesOfAssignment(row) ?? [] }));
   return [...own, ...others].filter(({ id, roles }) => id !== '' && roles.length > 0);
 }
@@ -225,11 +232,6 @@ class Reading {
     this.oldestMs = Math.max(this.oldestMs, ageMs);
     return value;
   }
-}
-
-function isActiveIn(groups: ReadonlyMap<string, CloudGroup>, id: string): boolean {
-  const group = groups.get(id);
-  return group !== undefined && isActive(group);
 }
 
 function overGrpc(

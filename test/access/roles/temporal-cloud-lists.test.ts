@@ -2,6 +2,8 @@
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { fixedApiKey } from '../../../src/access/roles/api-key.js';
+import type { CloudAssignment } from '../../../src/access/roles/cloud-access.js';
+import type { CloudLists, CloudOperations, Page } from '../../../src/access/roles/cloud-operations-client.js';
 import {
   TemporalCloudRoles,
   type TemporalCloudRolesOptions,
@@ -155,7 +157,7 @@ test('a key that becomes an owner’s is used as one with the next lists', async
   expect(await rolesOf(roles)).toEqual(['inherited:admin']);
   cloud.behaviour.key = { account: 'owner' };
   clock.pass(60_000);
-  expect(await rolesOf(roles)).toEqual(['account:owner']);
+  expect(await rolesOf(roles)).toEqual(['account:owner', 'inherited:admin']);
 });
 
 describe('an owner’s key', () => {
@@ -166,12 +168,76 @@ describe('an owner’s key', () => {
     ];
   });
 
-  test('asks for no assignments', async () => {
-    await rolesOf(cloudRoles());
-    expect(askedOf('GetUserNamespaceAssignments') + askedOf('GetUserGroupNamespaceAssignments')).toBe(0);
+  test('asks for the assignments of the namespace that somebody of the account names, once while they are fresh', async () => {
+    const roles = cloudRoles();
+    for (const email of [ALICE, BOB, ALICE]) await rolesOf(roles, email);
+    expect(askedOf('GetUserNamespaceAssignments')).toBe(1);
+    expect(askedOf('GetUserGroupNamespaceAssignments')).toBe(1);
+    expect(cloud.asked.filter(({ method }) => method.endsWith('Assignments'))).toMatchObject([
+      { of: ORDERS },
+      { of: ORDERS },
+    ]);
   });
 
-  test('adds what groups give: account, namespace and custom roles; the most permissive is among them', async () => {
+  test('sees what a role on a project gives people and groups, beside their own access', async () => {
+    cloud.behaviour.users = [
+      { email: ALICE, account: 'read', inherited: { [ORDERS]: 'admin' }, namespaces: { [ORDERS]: 'read' } },
+      { email: BOB, account: 'read', inherited: { [BILLING]: 'admin' } },
+    ];
+    cloud.behaviour.groups = [
+      { id: 'project writers', account: 'read', inherited: { [ORDERS]: 'write' }, members: [BOB] },
+    ];
+    const roles = cloudRoles();
+    expect(await rolesOf(roles)).toEqual(['account:read', 'inherited:admin', 'namespace:read']);
+    expect(await rolesOf(roles, BOB)).toEqual(['account:read', 'inherited:write']);
+  });
+
+  test.each([
+    ['a suspended person', { state: 'suspended' }],
+    ['somebody with an unknown account role', { account: 99 }],
+    ['somebody with an unknown permission', { namespaces: { [ORDERS]: 9 } }],
+  ])('lets %s in by no role on a project', async (_who, person) => {
+    cloud.behaviour.users = [{ email: ALICE, inherited: { [ORDERS]: 'admin' }, ...person }];
+    expect(await rolesOf(cloudRoles())).toEqual([]);
+  });
+
+  test('lets nobody in by an assignment to another person of the same e-mail', async () => {
+    const rows = { userAssignments: [assignmentTo('somebody else', 'inherited')] };
+    expect(await rolesOf(cloudRoles({ operations: new OwnersKey(rows) }))).toEqual([]);
+  });
+
+  test('counts each of two assignments to one person', async () => {
+    const rows = { userAssignments: [assignmentTo('alice', 'inherited'), assignmentTo('alice', 'own')] };
+    const roles = cloudRoles({ operations: new OwnersKey(rows) });
+    expect(await rolesOf(roles)).toEqual(['account:read', 'inherited:admin', 'namespace:admin']);
+  });
+
+  test.each([status.PERMISSION_DENIED, status.UNIMPLEMENTED, status.NOT_FOUND])(
+    'refused the assignments (%s) lets nobody in by a role on a project, says so, and counts what else is told',
+    async (code) => {
+      cloud.behaviour.users = [
+        {
+          email: ALICE,
+          account: 'read',
+          inherited: { [ORDERS]: 'admin' },
+          namespaces: { [ORDERS]: 'write' },
+        },
+      ];
+      cloud.behaviour.refusal = { code, of: 'GetUserNamespaceAssignments' };
+      expect(await rolesOf(cloudRoles())).toEqual(['account:read', 'namespace:write']);
+      expect(log.text).toContain('nobody is let in by a role on its project');
+    },
+  );
+
+  test.each(['GetUserNamespaceAssignments', 'GetUserGroupNamespaceAssignments'] as const)(
+    'that cannot have %s answered now is an outage, since what they tell is not known',
+    async (of) => {
+      cloud.behaviour.refusal = { code: status.UNAVAILABLE, of };
+      await expect(rolesOf(cloudRoles())).rejects.toMatchObject(unavailable);
+    },
+  );
+
+  test('adds what groups give: account, namespace, inherited and custom roles; the most permissive is among them', async () => {
     cloud.behaviour.groups = [
       { id: 'admins', account: 'admin', members: [ALICE] },
       { id: 'orders', account: 'read', namespaces: { [ORDERS]: 'write' }, members: [ALICE, BOB] },
@@ -179,7 +245,12 @@ describe('an owner’s key', () => {
       { id: 'billing', namespaces: { [BILLING]: 'admin' }, members: [ALICE, BOB] },
     ];
     const roles = cloudRoles();
-    expect(await rolesOf(roles)).toEqual(['account:admin', 'account:read', 'namespace:write']);
+    expect(await rolesOf(roles)).toEqual([
+      'account:admin',
+      'account:read',
+      'inherited:admin',
+      'namespace:write',
+    ]);
     expect(await rolesOf(roles, BOB)).toEqual(['account:read', 'custom:payload-readers', 'namespace:write']);
   });
 
@@ -234,6 +305,37 @@ describe('an owner’s key', () => {
     expect((await roles.rolesOf(principal(ALICE), ORDERS, patient())).ageMs).toBe(25_000);
   });
 });
+
+/** What is listed, of an account of which Alice reads; other lists are empty. */
+class OwnersKey implements CloudOperations {
+  readonly #lists: Partial<{ readonly [L in keyof CloudLists]: readonly CloudLists[L][] }>;
+
+  constructor(lists: Partial<{ readonly [L in keyof CloudLists]: readonly CloudLists[L][] }>) {
+    const account = { role: 5, roleDeprecated: '', customRoles: [] };
+    const alice = {
+      id: 'alice',
+      email: ALICE,
+      state: 3,
+      stateDeprecated: '',
+      account,
+      namespaces: new Map(),
+    };
+    this.#lists = { users: [alice], ...lists };
+  }
+
+  page<L extends keyof CloudLists>(list: L): Promise<Page<CloudLists[L]>> {
+    return Promise.resolve({ rows: this.#lists[list] ?? [], nextPageToken: '' });
+  }
+
+  accountId = (): Promise<string> => Promise.resolve('a1b2c');
+  seesAccess = (): Promise<boolean> => Promise.resolve(true);
+  close = (): void => undefined;
+}
+
+function assignmentTo(id: string, held: 'inherited' | 'own'): CloudAssignment {
+  const access = { permission: 1, permissionDeprecated: '' };
+  return { id, email: ALICE, access, inherited: held === 'inherited' };
+}
 
 test('a refused version of the API is an outage', async () => {
   cloud.behaviour.versions = ['2024-05-13-00'];

@@ -49,6 +49,7 @@ function access(random: Random, privileged: number): Omit<CloudPerson, 'email'> 
     account: random(1_000) < privileged ? pick(random, ['owner', 'admin']) : pick(random, accounts),
     state: random(50) === 0 ? pick(random, ['suspended', 'deleted', 'activating', 99]) : 'active',
     namespaces: Object.fromEntries(namespaces) as Record<string, string>,
+    inherited: random(4) > 0 ? {} : { [pick(random, NAMESPACES)]: pick(random, ['admin', 'write', 'read']) },
   };
 }
 
@@ -61,12 +62,12 @@ function allowed(
 ): boolean {
   if (person?.state !== 'active') return false;
   const sources = [person, ...groups.filter((group) => group.state === 'active')];
-  const all = sources.some(
-    ({ account, namespaces = {} }) =>
-      account === 'owner' || account === 'admin' || namespaces[namespace] === 'admin',
-  );
-  if (all) return true;
-  return action === 'encode' && sources.some(({ namespaces = {} }) => namespaces[namespace] === 'write');
+  const has = (permission: string): boolean =>
+    sources.some(({ namespaces, inherited }) =>
+      [namespaces, inherited].some((held) => held?.[namespace] === permission),
+    );
+  if (has('admin') || sources.some(({ account }) => account === 'owner' || account === 'admin')) return true;
+  return action === 'encode' && has('write');
 }
 
 test.each<[string, KeyStanding]>([

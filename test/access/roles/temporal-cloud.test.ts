@@ -29,6 +29,8 @@ const ORDERS = 'orders.a1b2c';
 const FOREIGN = 'orders.z9y8x';
 const API_KEY = plantSecret('cloud-api-key-7f3a9c1e5b2d');
 const ALICE = 'alice@example.com';
+/** An owner's roles on every namespace of the account: the namespace's own list tells what is inherited. */
+const OWNER = ['account:owner', 'inherited:admin'];
 const SEED_RULES: readonly Rule[] = [
   {
     roles: ['account:owner', 'account:admin', 'inherited:admin', 'namespace:admin'],
@@ -163,7 +165,7 @@ describe('the list of users', () => {
     const others = Array.from({ length: 29 }, (_, index) => ({ email: `user${index}@example.com` }));
     cloud.behaviour.users = [...others, { email: ALICE, account: 'owner' }];
     cloud.behaviour.pageSize = 1;
-    expect(await rolesOf(cloudRoles())).toEqual(['account:owner']);
+    expect(await rolesOf(cloudRoles())).toEqual(OWNER);
     expect(askedOf('GetUsers')).toBe(30);
   });
 
@@ -185,12 +187,12 @@ describe('the list of users', () => {
       namespaces,
     }));
     cloud.behaviour.users = [...others, { email: ALICE, account: 'owner' }];
-    expect(await rolesOf(cloudRoles())).toEqual(['account:owner']);
+    expect(await rolesOf(cloudRoles())).toEqual(OWNER);
   });
 
   test('finds people whatever the case of their e-mail', async () => {
     cloud.behaviour.users = [{ email: 'Alice@Example.COM', account: 'owner' }];
-    expect(await rolesOf(cloudRoles())).toEqual(['account:owner']);
+    expect(await rolesOf(cloudRoles())).toEqual(OWNER);
   });
 
   test('does not fold letters beyond ASCII', async () => {
@@ -221,7 +223,7 @@ describe('the list of users', () => {
     cloud.behaviour.repeatsPageToken = false;
     expect(await rolesOf(roles)).toEqual([]);
     clock.pass(5_000);
-    expect(await rolesOf(roles)).toEqual(['account:owner']);
+    expect(await rolesOf(roles)).toEqual(OWNER);
   });
 
   test('ends at 300 pages, and lets nobody in if it had more', async () => {
@@ -341,7 +343,7 @@ describe('our account', () => {
 
   test('is told again with each list: a key of another account brings its own', async () => {
     const roles = cloudRoles();
-    expect(await rolesOf(roles)).toEqual(['account:owner']);
+    expect(await rolesOf(roles)).toEqual(OWNER);
     cloud.behaviour.account = 'z9y8x';
     clock.pass(60_000);
     await expect(rolesOf(roles)).rejects.toMatchObject({ code: 'namespace_foreign' });
@@ -356,7 +358,7 @@ describe('one load', () => {
   test('serves 150 who ask at the same time', async () => {
     const roles = cloudRoles({ account: 'a1b2c' });
     const answers = await Promise.all(Array.from({ length: 150 }, () => rolesOf(roles)));
-    expect(new Set(answers.map(String))).toEqual(new Set(['account:owner']));
+    expect(new Set(answers.map(String))).toEqual(new Set([OWNER.join()]));
     expect(askedOf('GetUsers')).toBe(1);
   });
 
@@ -372,16 +374,19 @@ describe('one load', () => {
     impatient.abort();
     await expect(first).rejects.toMatchObject(unavailable);
     open();
-    expect(await rolesOf(roles)).toEqual(['account:owner']);
+    expect(await rolesOf(roles)).toEqual(OWNER);
     expect(askedOf('GetUsers')).toBe(1);
   });
 
-  test('is done at the start by warm, so that the first caller does not wait', async () => {
+  test('of the account’s lists is done at the start by warm, so that the first caller waits for the namespace’s alone', async () => {
     const roles = cloudRoles();
     await roles.warm();
     const asked = cloud.asked.length;
-    expect(await rolesOf(roles)).toEqual(['account:owner']);
-    expect(cloud.asked).toHaveLength(asked);
+    expect(await rolesOf(roles)).toEqual(OWNER);
+    expect(cloud.asked.slice(asked)).toMatchObject([
+      { method: 'GetUserNamespaceAssignments', of: ORDERS },
+      { method: 'GetUserGroupNamespaceAssignments', of: ORDERS },
+    ]);
   });
 });
 
@@ -391,14 +396,14 @@ describe('an answer', () => {
   beforeEach(async () => {
     cloud.behaviour.users = [{ email: ALICE, account: 'owner' }];
     roles = cloudRoles({ account: 'a1b2c' });
-    await roles.warm();
+    await rolesOf(roles);
   });
 
   test('is used for 30 s without asking again, and tells its age', async () => {
     clock.pass(29_999);
     const { roles: held, ageMs } = await roles.rolesOf(principal(ALICE), ORDERS, patient());
     expect({ held, ageMs, asked: askedOf('GetUsers') }).toEqual({
-      held: ['account:owner'],
+      held: OWNER,
       ageMs: 29_999,
       asked: 1,
     });
@@ -406,7 +411,7 @@ describe('an answer', () => {
 
   test('in use is loaded anew in the background after 30 s', async () => {
     clock.pass(30_000);
-    expect(await rolesOf(roles)).toEqual(['account:owner']);
+    expect(await rolesOf(roles)).toEqual(OWNER);
     await vi.waitFor(async () => {
       expect((await roles.rolesOf(principal(ALICE), ORDERS, patient())).ageMs).toBe(0);
     });
@@ -429,7 +434,7 @@ describe('an answer', () => {
     await cloud.down();
     clock.pass(299_000);
     const { roles: held, ageMs } = await roles.rolesOf(principal(ALICE), ORDERS, patient());
-    expect({ held, ageMs }).toEqual({ held: ['account:owner'], ageMs: 299_000 });
+    expect({ held, ageMs }).toEqual({ held: OWNER, ageMs: 299_000 });
     clock.pass(1_000);
     await expect(rolesOf(roles)).rejects.toMatchObject(unavailable);
   });
@@ -506,11 +511,11 @@ describe('an API that does not answer as it should', () => {
 
   test('slow, keeps nobody for more than a second who can be served with the old list', async () => {
     const roles = cloudRoles({ account: 'a1b2c' });
-    await roles.warm();
+    await rolesOf(roles);
     cloud.behaviour.gate = new Promise(() => undefined);
     clock.pass(100_000);
     const { roles: held, ageMs } = await roles.rolesOf(principal(ALICE), ORDERS, patient());
-    expect({ held, ageMs }).toEqual({ held: ['account:owner'], ageMs: 100_000 });
+    expect({ held, ageMs }).toEqual({ held: OWNER, ageMs: 100_000 });
     const started = performance.now();
     await Promise.all(Array.from({ length: 20 }, () => rolesOf(roles)));
     expect(performance.now() - started).toBeLessThan(900);
@@ -526,7 +531,7 @@ describe('an API that does not answer as it should', () => {
     open?.();
     await expect(asked).rejects.toMatchObject(unavailable);
     clock.pass(1_000);
-    expect(await rolesOf(roles)).toEqual(['account:owner']);
+    expect(await rolesOf(roles)).toEqual(OWNER);
   });
 
   test('that was down serves again within 5 s of its return', async () => {
@@ -539,7 +544,7 @@ describe('an API that does not answer as it should', () => {
     await vi.waitFor(
       async () => {
         clock.pass(1_000);
-        expect(await rolesOf(roles)).toEqual(['account:owner']);
+        expect(await rolesOf(roles)).toEqual(OWNER);
       },
       { timeout: 5_000 },
     );
@@ -577,7 +582,7 @@ describe('our API key', () => {
     expect(log.text).toContain(`the API key file ${path} cannot be read`);
     await writeFile(path, `${API_KEY}\n`);
     clock.pass(1_000);
-    expect(await rolesOf(roles)).toEqual(['account:owner']);
+    expect(await rolesOf(roles)).toEqual(OWNER);
     await rm(directory, { recursive: true });
   });
 
