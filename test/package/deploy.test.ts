@@ -1,13 +1,16 @@
 // What deploy/ holds fits the server as it is: metric names, labels, codes, paths, and a configuration without mistakes.
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { makeCertificates } from '../../src/dev/certificates.js';
 import { DRAIN_TIMEOUT_MS } from '../../src/server/limits.js';
 import { makeFolder, type Folder } from '../config/folder.js';
 import { createMetrics } from '../../src/server/metrics.js';
+import { describeWithParts } from '../parts/available.js';
 import { keepStream } from '../streams.js';
 import { exercisedMetrics, type MetricsPage } from '../server/exercised-metrics.js';
 
@@ -83,6 +86,19 @@ test('what an alert counts the first of is told before there is one: an increase
   );
   expect(counted).toContain('keyhole_requests_total audit_unavailable');
   for (const series of counted) expect([...told]).toContain(series);
+});
+
+describeWithParts(['promtool'], 'to Prometheus', ({ promtool }) => {
+  const rules = (...args: string[]): Promise<unknown> =>
+    promisify(execFile)(promtool, args, { cwd: join(DEPLOY, 'prometheus') }); // rejects with what it says
+
+  test('the alerts are rules', async () => {
+    await expect(rules('check', 'rules', 'keyhole.rules.yaml')).resolves.toBeDefined();
+  });
+
+  test('a key that goes on being refused is one from the first refusal on, one refusal alone is none', async () => {
+    await expect(rules('test', 'rules', 'keyhole.rules.test.yaml')).resolves.toBeDefined();
+  });
 });
 
 test('every alert says what is the matter and how bad that is', async () => {
@@ -231,7 +247,10 @@ async function dashboardQueries(): Promise<Query[]> {
 
 /** A name that no parenthesis follows, and that is no word of the query language. */
 function metricsIn(text: string): string[] {
-  const bare = text.replaceAll(/\{[^}]*\}|\[[^\]]*\]|\b(?:by|without) \([^)]*\)/g, '');
+  const bare = text.replaceAll(
+    /\{[^}]*\}|\[[^\]]*\]|\b(?:by|without) \([^)]*\)|\b(?:or|unless)\b|\boffset \w+/g,
+    '',
+  );
   return [...bare.matchAll(/\b([a-z_]+)\b(?! *\()/g)].map(([, name = '']) => name);
 }
 

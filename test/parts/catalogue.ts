@@ -14,6 +14,7 @@ export const PART_NAMES = [
   'chromium',
   'haproxy',
   'nginx',
+  'promtool',
   'python',
   'seed-python',
   'node22',
@@ -52,6 +53,8 @@ export function versionOf(name: BuiltPart): string {
       return UI_SERVER.version;
     case 'vault':
       return VAULT.version;
+    case 'promtool':
+      return 'of Debian';
     case 'node22':
     case 'node24':
       return NODES[name];
@@ -90,6 +93,8 @@ function keyOf(name: BuiltPart): string {
       return `${UI_SERVER.version}-go${UI_SERVER.go}`;
     case 'vault':
       return `${VAULT.version}-${digestOf(VAULT.program)}`;
+    case 'promtool':
+      return 'debian';
     case 'node22':
     case 'node24':
       return NODES[name];
@@ -112,6 +117,8 @@ export function programOf(name: BuiltPart): string {
       return 'ui-server';
     case 'vault':
       return 'vault-server';
+    case 'promtool':
+      return join('usr', 'bin', 'promtool');
     case 'moto':
       return join('bin', 'moto_server');
     case 'localstack':

@@ -1,7 +1,7 @@
 // How each part is had: from which registry, and by which commands.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -80,6 +80,10 @@ async function build(name: BuiltPart, folder: string, say: (sentence: string) =>
       say(`from the Go module proxy, hashicorp/vault ${VAULT.version}: builds for several minutes`);
       await buildVault(folder);
       return;
+    case 'promtool':
+      say('from Debian’s packages, promtool of prometheus');
+      await unpackPromtool(folder);
+      return;
     case 'node22':
     case 'node24':
       say(`from the npm registry, ${nodePackage()} ${NODES[name]}`);
@@ -135,6 +139,18 @@ async function buildVault(folder: string): Promise<void> {
   } finally {
     await rm(module, { recursive: true, force: true });
   }
+}
+
+/** The package is not installed: it would start a Prometheus. */
+async function unpackPromtool(folder: string): Promise<void> {
+  if (!existsSync('/usr/bin/apt-get')) throw new Error('promtool is had on Debian only');
+  await oneAtATime(async () => {
+    if (process.getuid?.() === 0) await run('apt-get', ['-qq', 'update']);
+    await run('apt-get', ['-qq', 'download', 'prometheus'], { cwd: folder });
+  });
+  const [archive = ''] = (await readdir(folder)).filter((name) => name.endsWith('.deb'));
+  await run('dpkg-deb', ['--extract', archive, '.'], { cwd: folder });
+  await rm(join(folder, archive));
 }
 
 async function installNode(version: string, folder: string): Promise<void> {
