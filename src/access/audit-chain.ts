@@ -20,12 +20,9 @@ export class AuditChain {
   /** Whoever reads lines splits at newlines only: JSON.stringify escapes every one inside. */
   #line(record: AuditRecord): string {
     const sequence = this.#last === undefined ? 0 : this.#last.sequence + 1;
-    const chain = { id: this.id, previous: this.#last?.hash ?? null };
-    const line = JSON.stringify({
-      ...record,
-      metadata: { ...record.metadata, sequence },
-      unmapped: { ...record.unmapped, chain },
-    });
+    record.metadata['sequence'] = sequence;
+    record.unmapped['chain'] = { id: this.id, previous: this.#last?.hash ?? null };
+    const line = JSON.stringify(record);
     this.#last = { chain: this.id, sequence, hash: hash('sha256', line) };
     return `${line}\n`;
   }

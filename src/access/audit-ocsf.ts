@@ -12,11 +12,11 @@ const CUT_LENGTH = 120;
 const OCSF_VERSION = '1.8.0';
 export const PRODUCT = { name: 'Keyhole', vendor_name: 'temporal-keyhole' };
 
-/** A record before it has its place in a chain. */
+/** A record, made for one line: the chain writes its place into `metadata` and `unmapped`. */
 export interface AuditRecord {
-  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly metadata: Record<string, unknown>;
   /** What OCSF has no attribute for. */
-  readonly unmapped: Readonly<Record<string, unknown>>;
+  readonly unmapped: Record<string, unknown>;
   readonly [attribute: string]: unknown;
 }
 
@@ -35,7 +35,7 @@ export const AUTHENTICATION: EventClass = { category: 3, uid: 3002 };
 /** What an enumeration of OCSF does not list. */
 export const OTHER = 99;
 
-export function metadata(): Attributes {
+export function metadata(): Record<string, unknown> {
   return { version: OCSF_VERSION, product: PRODUCT, log_name: 'keyhole-audit' };
 }
 
@@ -72,7 +72,7 @@ export function namespaceOf(name: string): Attributes {
 
 /** Somebody who is known, as their issuer names them. */
 export function userOf({ subject, email }: Pick<AuditEvent['who'], 'subject' | 'email'>): Attributes {
-  return { uid: cut(subject), ...(email !== undefined && { email_addr: cut(email) }) };
+  return { uid: cut(subject), email_addr: email === undefined ? undefined : cut(email) };
 }
 
 export function statusOf(outcome: string): Attributes {
@@ -85,8 +85,11 @@ export function cut(text: string): string {
     : `${text.slice(0, CUT_LENGTH)}…`;
 }
 
-/** As many names as fit; how many were left out stands beside them, as `…More`. */
-export function listed(name: string, values: readonly string[]): Attributes {
+/** As many names as fit, and how many were left out, if any. */
+export function listed(values: readonly string[]): {
+  readonly named: readonly string[];
+  readonly more: number | undefined;
+} {
   const named: string[] = [];
   let bytes = 0;
   for (const value of values.map(cut)) {
@@ -94,8 +97,7 @@ export function listed(name: string, values: readonly string[]): Attributes {
     if (bytes > MAX_LIST_BYTES) break;
     named.push(value);
   }
-  const more = values.length - named.length;
-  return { [name]: named, ...(more > 0 && { [`${name}More`]: more }) };
+  return { named, more: values.length > named.length ? values.length - named.length : undefined };
 }
 
 function bytesOf(text: string): number {

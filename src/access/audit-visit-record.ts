@@ -20,6 +20,7 @@ const OPENID = 4;
 
 export function visitRecord(visit: Visit, nowMs: number): AuditRecord {
   const { requestId, activity, status, outcome, who, namespaces } = visit;
+  const seen = activity === 'look' ? listed(namespaces) : undefined;
   return {
     ...(activity === 'look' ? look(visit, nowMs) : session(visit, nowMs)),
     ...statusOf(outcome),
@@ -30,7 +31,8 @@ export function visitRecord(visit: Visit, nowMs: number): AuditRecord {
     unmapped: {
       type: activity,
       method: who.method,
-      ...(activity === 'look' && listed('namespaces', namespaces)),
+      namespaces: seen?.named,
+      namespacesMore: seen?.more,
     },
   };
 }
