@@ -38,7 +38,10 @@ export class Admission {
   async whileArriving<T>(share: Share, arrival: () => Promise<T>): Promise<T> {
     const { places } = this.#takenOf(share);
     try {
-      return await places.during({ ...share, full: share.exceeded }, arrival);
+      return await places.during(
+        { places: share.places, waiting: share.waiting, full: share.exceeded },
+        arrival,
+      );
     } finally {
       this.#forgetUnused(share);
     }

@@ -3,8 +3,6 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { networkOf } from '../access/network.js';
 
-const LOOPBACK = trustedAddresses(['127.0.0.0/8', '::1']);
-
 /** @throws TypeError for what is not a CIDR. */
 export function trustedAddresses(cidrs: readonly string[]): BlockList {
   const list = new BlockList();
@@ -36,7 +34,12 @@ export function clientAddress(request: IncomingMessage, trusted: BlockList): str
  */
 export function mayComeInClear(remoteAddress: string | undefined, trusted: BlockList): boolean {
   const address = plain(remoteAddress ?? '');
-  return LOOPBACK.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4') || isTrusted(address, trusted);
+  return isLoopback(address) || isTrusted(address, trusted);
+}
+
+/** 127.0.0.0/8 (RFC 1122 §3.2.1.3) and ::1 (RFC 4291 §2.5.3), as a socket writes them. */
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
 }
 
 /**

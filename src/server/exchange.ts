@@ -29,6 +29,8 @@ export interface ExchangeOptions {
 /** Bytes of a refused body that are thrown away so that its sender can read the answer. */
 const MAX_DISCARDED_BYTES = 16 * 1024 * 1024;
 const MAX_LINGER_MS = 1_000;
+/** Node joins a string to the headers, and both leave in one write; for more, copying costs more than a second one. */
+const SMALL_BYTES = 16_384;
 
 export class Exchange {
   readonly request: IncomingMessage;
@@ -116,6 +118,7 @@ export class Exchange {
     if (!this.#isOver) this.#answerTimer = setTimeout(() => this.request.socket.destroy(), ANSWER_TIMEOUT_MS);
     if (this.closes && !this.request.complete && this.request.method === 'POST') this.#linger(body);
     else if (body === undefined || this.request.method === 'HEAD') this.#response.end();
+    else if (length <= SMALL_BYTES) this.#response.end(body.toString('latin1'), 'latin1');
     else this.#response.end(body);
   }
 

@@ -85,36 +85,42 @@ function carryOut(request: CallerRequest): Promise<Reply> {
   }
 }
 
+type Asked = Pick<CallerRequest, 'principal' | 'action' | 'namespace' | 'deadline' | 'findings'>;
+
 function callerRequest(
   turn: Turn,
-  asked: Pick<CallerRequest, 'principal' | 'action' | 'namespace' | 'deadline' | 'findings'>,
+  { principal, action, namespace, deadline, findings }: Asked,
 ): CallerRequest {
   const { authorizer, cipher, options, metrics, tracing } = turn.setup.parts;
   const askedFor = new Set<string>();
   return {
-    ...asked,
+    principal,
+    action,
+    namespace,
+    deadline,
+    findings,
     assertKeyCallsLeft: () => {
-      turn.budgets.assertKeyCallsLeft(asked.principal, options.limits);
+      turn.budgets.assertKeyCallsLeft(principal, options.limits);
     },
     asksForKey: (wrapped) => {
       const before = askedFor.size;
       if (askedFor.add(Buffer.from(wrapped).toString('latin1')).size === before) return;
-      turn.budgets.takeKeyCall(asked.principal, options.limits);
+      turn.budgets.takeKeyCall(principal, options.limits);
     },
     browser: turn.origin === 'allowed',
     denied: options.denied,
     cipher,
     decide: async (action, namespace): Promise<Decision> => {
       const decision = await during(tracing, 'look up roles', () =>
-        asked.deadline.run('authz_unavailable', () =>
-          authorizer.decide(asked.principal, action, namespace, asked.deadline.signal),
+        deadline.run('authz_unavailable', () =>
+          authorizer.decide(principal, action, namespace, deadline.signal),
         ),
       );
       metrics?.decisionAge(decision.ageMs);
       return decision;
     },
-    payloads: () => payloadsOf(turn, asked.principal, shareOf(asked.principal, options.limits)),
-    refusedPayloads: (refusal) => payloadsOf(turn, asked.principal, shareOfRefused(refusal, options.limits)),
+    payloads: () => payloadsOf(turn, principal, shareOf(principal, options.limits)),
+    refusedPayloads: (refusal) => payloadsOf(turn, principal, shareOfRefused(refusal, options.limits)),
   };
 }
 

@@ -116,8 +116,9 @@ export function createMetrics(version = 'unknown'): Metrics {
 function requestMetrics(
   meter: Meter,
 ): Pick<Metrics, 'request' | 'decisionAge' | 'recorded' | 'auditCheckpoint' | 'auditCopied'> {
-  const requests = meter.createCounter('keyhole_requests', { description: 'requests answered' });
-  for (const labels of TOLD_AT_ONCE) requests.add(0, labels);
+  const labels = ['route', 'status', 'code'] as const;
+  const requests = new Tally(meter, 'keyhole_requests', 'requests answered', labels);
+  for (const { route, status, code } of TOLD_AT_ONCE) requests.add(0, route, status, code);
   const duration = meter.createHistogram('keyhole_request_duration_seconds', {
     description: 'from the request line to the end of the answer',
     advice: { explicitBucketBoundaries: SECONDS },
@@ -148,7 +149,7 @@ function requestMetrics(
       checkpointTime.record(Math.round(Date.now() / 1000));
     },
     request: ({ route, status, code, durationMs }) => {
-      requests.add(1, { route, status: String(status), code });
+      requests.add(1, route, String(status), code);
       duration.record(durationMs / 1000, { route });
     },
     decisionAge: (ageMs) => {

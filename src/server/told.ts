@@ -30,12 +30,13 @@ export function tell(
   parts.metrics?.request({ route: name, status, code, durationMs });
   const line = {
     requestId,
-    ...(span && { traceId: span.traceId }),
+    traceId: span?.traceId,
     route: name,
     status,
     code,
     durationMs: Math.round(durationMs * 10) / 10,
+    aborted: aborted || undefined,
   };
   if (route.kind === 'live' || route.kind === 'ready') parts.logger.debug(line, 'request');
-  else parts.logger.info(aborted ? { ...line, aborted } : line, 'request');
+  else parts.logger.info(line, 'request');
 }
