@@ -1,4 +1,4 @@
-// How much of what a server has, bodies of one caller or of all who are refused may take up.
+// How much of what a server has, bodies of one caller, of all who are refused or of strangers may take up.
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
 import type { Limits } from './limits.js';
@@ -38,4 +38,9 @@ export function shareOfRefused(refusal: Error, { concurrency, heldBytes }: Limit
     bytes: Math.floor(heldBytes / 4),
     exceeded: () => refusal,
   };
+}
+
+/** Nor do bodies of those whom nobody knows keep known people from being told what they lack. */
+export function shareOfStrangers(refusal: Error, limits: Limits): Share {
+  return { ...shareOfRefused(refusal, limits), name: 'strangers', bytes: Math.floor(limits.heldBytes / 8) };
 }

@@ -6,7 +6,7 @@ import { withNotices } from './decode.js';
 import { MAX_STRANGER_BODY_BYTES, MAX_STRANGER_PAYLOADS } from './limits.js';
 import { readPayloads } from './payload-json.js';
 import { CallerGone, readBody } from './request-body.js';
-import { shareOfRefused } from './share.js';
+import { shareOfStrangers } from './share.js';
 import type { Turn } from './turn.js';
 
 /**
@@ -20,7 +20,7 @@ export async function strangerNotice(turn: Turn, action: Action, refusal: unknow
   const shown = setup.parts.options.denied === 'notice' && action === 'decode' && origin === 'allowed';
   if (!shown || !needsSignIn(refusal)) throw refusal;
   try {
-    const share = shareOfRefused(refusal, setup.parts.options.limits);
+    const share = shareOfStrangers(refusal, setup.parts.options.limits);
     const body = await readBody(turn, share, MAX_STRANGER_BODY_BYTES);
     const where = setup.parts.signIn?.address('/signin') ?? headers.origin ?? '';
     const why = refusal.code === 'token_missing' ? 'you are not signed in' : 'your sign-in has expired';

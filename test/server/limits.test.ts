@@ -143,6 +143,22 @@ describe('requests in flight', () => {
     },
   );
 
+  test('of strangers, whose bodies come slowly, keep nobody known from being told what is missing', async () => {
+    running = await startServer({ options: { denied: 'notice' }, limits: { concurrency: 4, waiting: 0 } });
+    const { port } = running;
+    const asking = { ...HEADERS, Origin: UI, 'Content-Length': '2', Expect: '100-continue' };
+    const [stranger, another, reader] = await Promise.all([1, 2, 3].map(() => connectRaw(port)));
+    stranger?.send(head('/decode', { ...asking, Authorization: [] }));
+    await stranger?.until((text) => text.includes('100 Continue'));
+    another?.send(head('/decode', { ...asking, Authorization: [] }));
+    expect(await another?.until((text) => text.includes('requestId'))).toContain('token_missing');
+    reader?.send(head('/decode', { ...asking, Authorization: `Bearer ${TOKENS.reader}` }));
+    await reader?.until((text) => text.includes('100 Continue'));
+    reader?.send('{}');
+    expect(await reader?.until((text) => text.includes('payloads'))).toContain('HTTP/1.1 200');
+    for (const connection of [stranger, another, reader]) connection?.end();
+  });
+
   test('of one caller, whose bodies come slowly, take a quarter of the places; more wait for one a second', async () => {
     const server = await start({ concurrency: 8, waiting: 0 });
     const slowly = async (as: Person): Promise<RawConnection> => {
