@@ -62,8 +62,8 @@ export function requestRecord(event: AuditEvent, nowMs: number): AuditRecord {
   const { requestId, action, status, outcome, who, namespace, why, keys, payloads, digests } = event;
   const bound = listed(namespace.bound);
   const used = listed(keys);
-  return Object.assign(classified(DATASTORE_ACTIVITY, ACTIVITIES[action], nowMs), {
-    ...statusOf(outcome),
+  const common = classified(DATASTORE_ACTIVITY, ACTIVITIES[action], nowMs);
+  return Object.assign(common, statusOf(outcome), {
     metadata: metadata(),
     actor: {
       user: userOf(who),
