@@ -4,11 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CompactEncrypt, exportSPKI, importJWK, type CryptoKey } from 'jose';
 import { TokenVerifier } from '../../src/access/token-verifier.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { isKeyholeError } from '../../src/errors.js';
-import { keepStream } from '../streams.js';
 import { FakeClock } from './fake-clock.js';
 import { HttpsIssuer } from './https-issuer.js';
-import { patient } from './principals.js';
 import {
   es256,
   forge,
@@ -19,6 +16,7 @@ import {
   type Claims,
   type SigningKey,
 } from './signing.js';
+import { claimsOf, verdictOn } from './verdicts.js';
 
 const AUDIENCE = 'keyhole';
 /** The order of P-256. */
@@ -71,21 +69,11 @@ beforeEach(() => {
 const nowS = (): number => clock.wall() / 1000;
 
 function claims(changed: Claims = {}): Claims {
-  const iat = nowS();
-  const [iss, sub, email] = [issuer.url, 'auth0|alice', 'alice@example.com'];
-  return { iss, aud: AUDIENCE, sub, email, iat, exp: iat + 3_600, ...changed };
+  return claimsOf(issuer, clock, changed);
 }
 
-/** `accepted`, or the code of the refusal. */
-async function ask(token: string): Promise<string> {
-  try {
-    await verifier.authenticate(`Bearer ${token}`, patient());
-    return 'accepted';
-  } catch (error) {
-    if (!isKeyholeError(error)) throw error;
-    keepStream('token-refusals', `${error.message}\n`);
-    return error.code;
-  }
+function ask(token: string): Promise<string> {
+  return verdictOn(token, verifier);
 }
 
 type Token = () => Promise<string> | string;

@@ -6,13 +6,13 @@ import type { Principal } from '../../src/access/principal.js';
 import { ALGORITHMS } from '../../src/access/signing-keys.js';
 import { TokenVerifier } from '../../src/access/token-verifier.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { isKeyholeError, type KeyholeError } from '../../src/errors.js';
-import { keepStream } from '../streams.js';
+import { isKeyholeError } from '../../src/errors.js';
 import { FakeClock } from './fake-clock.js';
 import { HttpsIssuer } from './https-issuer.js';
 import { KeptLog } from './kept-log.js';
 import { patient } from './principals.js';
 import { sign, signingKey, uncanonical, type Claims, type SigningKey } from './signing.js';
+import { answerTo, claimsOf } from './verdicts.js';
 
 const AUDIENCE = 'keyhole';
 const CLOUD_AUDIENCE = 'https://saas-api.tmprl.cloud';
@@ -57,30 +57,17 @@ function verifierOf(changed: Partial<IssuerOptions> = {}): TokenVerifier {
 const nowS = (): number => clock.wall() / 1000;
 
 function claims(changed: Claims = {}): Claims {
-  const iat = nowS();
-  const [iss, sub, email] = [issuer.url, 'auth0|alice', 'alice@example.com'];
-  return { iss, aud: AUDIENCE, sub, email, iat, exp: iat + 3_600, ...changed };
-}
-
-/** What the verifier answers: the principal, or its refusal, whose message is searched for secrets. */
-async function answerOf(token: string, asked: TokenVerifier): Promise<Principal | KeyholeError> {
-  try {
-    return await asked.authenticate(`Bearer ${token}`, patient());
-  } catch (error) {
-    if (!isKeyholeError(error)) throw error;
-    keepStream('token-refusals', `${error.message}\n`);
-    return error;
-  }
+  return claimsOf(issuer, clock, changed);
 }
 
 /** The principal, or the code of the refusal. */
 async function ask(token: string, asked = verifier): Promise<Principal | string> {
-  const answer = await answerOf(token, asked);
+  const answer = await answerTo(token, asked);
   return isKeyholeError(answer) ? answer.code : answer;
 }
 
 async function messageOf(token: string, asked = verifier): Promise<string> {
-  const answer = await answerOf(token, asked);
+  const answer = await answerTo(token, asked);
   return isKeyholeError(answer) ? answer.message : 'accepted';
 }
 
