@@ -21,6 +21,7 @@ import { Breaker } from '../../src/keys/breaker.js';
 import { DataKeys } from '../../src/keys/data-keys.js';
 import { KeyCalls } from '../../src/keys/key-calls.js';
 import { Keyring } from '../../src/keys/keyring.js';
+import { azureKeyVault } from '../../src/keys/providers/azure-key-vault.js';
 import type { WrappingKey } from '../../src/keys/wrapping-key.js';
 import { Admission } from '../../src/server/admission.js';
 import { CallerBudgets } from '../../src/server/caller-budgets.js';
@@ -204,4 +205,23 @@ test(`of ${IDS} wrapping keys that fail 1,000 are kept in mind`, async () => {
     breaker.failed(`key ${id}`, 0);
   });
   expect(failing).toEqual({ '#failing': 1_000 });
+});
+
+test(`of ${IDS} versions of one Azure key that payloads name 32 keep a client`, async () => {
+  const result = new Uint8Array(32);
+  const key = azureKeyVault({
+    key: 'https://vault.example/keys/one',
+    keyClient: { getKey: () => Promise.resolve({}) },
+    cryptographyClient: ({ id }) => ({
+      wrapKey: () => Promise.resolve({ result, keyID: id }),
+      unwrapKey: () => Promise.resolve({ result, keyID: id }),
+    }),
+  })(NAMESPACE);
+  const { signal } = new AbortController();
+  const clients = await kept(key, (id) => {
+    const version = id.toString(16).padStart(32, '0');
+    const context = { namespace: null, signal };
+    return key.unwrap(new Uint8Array(256), `https://vault.example/keys/one/${version}`, context);
+  });
+  expect(clients).toEqual({ '#versions.#clients': 32 });
 });
