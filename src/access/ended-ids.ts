@@ -5,24 +5,37 @@ const MAX_ENDED = 10_000;
 
 export class EndedIds {
   readonly #clock: Clock;
-  /** When each would have ended anyway, in milliseconds since the epoch. */
-  readonly #ids = new Map<string, number>();
+  /** When each would have ended anyway and when it began, in milliseconds since the epoch. */
+  readonly #ids = new Map<string, { readonly untilMs: number; readonly begunMs: number }>();
+  /** What began no later may be one of those that were too many to be kept. */
+  #forgottenMs = -Infinity;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  has(id: string): boolean {
-    return this.#ids.has(id);
+  /**
+   * Whether it ended, or may have: of too many that ended the earliest are forgotten, and what began no later than one
+   * of these counts as ended too.
+   *
+   * @param begunMs - when it began, in milliseconds since the epoch. Default is after all others: being forgotten does
+   * not count.
+   */
+  has(id: string, begunMs = Infinity): boolean {
+    return this.#ids.has(id) || begunMs <= this.#forgottenMs;
   }
 
-  /** @param forMs - how long it could have gone on at most. */
-  add(id: string, forMs: number): void {
+  /**
+   * @param forMs - how long it could have gone on at most.
+   * @param begunMs - as for `has`; default is before all others.
+   */
+  add(id: string, forMs: number, begunMs = -Infinity): void {
     const nowMs = this.#clock.wall();
-    for (const [other, untilMs] of this.#ids) {
+    for (const [other, { untilMs, begunMs }] of this.#ids) {
       if (untilMs > nowMs && this.#ids.size < MAX_ENDED) break;
       this.#ids.delete(other);
+      if (untilMs > nowMs) this.#forgottenMs = Math.max(this.#forgottenMs, begunMs);
     }
-    this.#ids.set(id, nowMs + forMs);
+    this.#ids.set(id, { untilMs: nowMs + forMs, begunMs });
   }
 }

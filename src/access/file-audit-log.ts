@@ -97,16 +97,13 @@ class FileAuditLog implements AuditLog {
     this.#checkpoints = new Checkpoints(() => this.#last, options);
   }
 
-  /**
-   * Where little room is left, only what was allowed gets a record, and who signs in or out: nobody who is refused can
-   * fill the disk.
-   */
+  /** Where little room is left, only what was allowed gets a record: nobody who may do nothing here can fill the disk. */
   async append(event: AuditEvent): Promise<void> {
     await this.#append(requestRecord(event, this.#settings.clock.wall()), event.why !== undefined);
   }
 
   async appendVisit(visit: Visit): Promise<void> {
-    await this.#append(visitRecord(visit, this.#settings.clock.wall()), visit.activity !== 'look');
+    await this.#append(visitRecord(visit, this.#settings.clock.wall()), false);
   }
 
   async configured(digest: string | undefined): Promise<void> {

@@ -30,6 +30,8 @@ export interface SessionsOptions {
 export interface Session {
   /** Random; another one after each sign-in. */
   readonly id: string;
+  /** Milliseconds since the epoch, in whole seconds. */
+  readonly signedInAtMs: number;
   readonly principal: Principal;
   /** To be sent along by the forms that are shown to this session. */
   readonly formToken: string;
@@ -54,7 +56,8 @@ const MAX_COOKIE_BYTES = 3_072;
 type SealedRoles = readonly [readonly string[], readonly string[]];
 
 /**
- * Nothing is kept of a session but, until it would have ended anyway, the ids of those that ended by sign-out *here*.
+ * Nothing is kept of a session but, until it would have ended anyway, the ids of those that ended by sign-out *here*:
+ * 10,000 of them. Where one more makes the earliest be forgotten, every session that began no later is over.
  * Other instances do not learn of it: a copy that somebody made before is good there while it is used, at most until 8
  * hours after the sign-in (one hour, if it carries roles), and 15 minutes where it is not.
  */
@@ -114,7 +117,9 @@ export class Sessions {
     const { jti: id, sub: subject, exp, iat, email, signedInAtS } = claims;
     const usable = id !== undefined && subject !== undefined && exp !== undefined && iat !== undefined;
     if (!usable || typeof signedInAtS !== 'number' || iat > this.#nowS() + TOLERANCE_S) throw invalid();
-    if (this.ended.has(id)) throw new KeyholeError('token_expired', 'you signed out');
+    const signedInAtMs = signedInAtS * 1000;
+    if (this.ended.has(id, signedInAtMs))
+      throw new KeyholeError('token_expired', 'you signed out, or too many others did: sign in again');
     const { issuer } = this.#options;
     if (claims['readBy'] !== readBy(issuer))
       throw new KeyholeError('token_expired', 'what counts here of a sign-in has changed: sign in again');
@@ -132,6 +137,7 @@ export class Sessions {
     const due = this.#nowS() - iat >= RENEWED_AFTER_S && exp < lastSecondOf(claims, signedInAtS);
     return {
       id,
+      signedInAtMs,
       principal: { ...identity, method: 'session', expiresAtMs: exp * 1000 },
       formToken: this.#formTokenOf(id),
       renewal: due ? await this.#cookieOf(claims, signedInAtS) : undefined,
@@ -146,7 +152,7 @@ export class Sessions {
 
   /** Ends a session. Answers the `Set-Cookie` that takes it from the browser. */
   end(session: Session | undefined): string {
-    if (session !== undefined) this.ended.add(session.id, LONGEST_S * 1000);
+    if (session !== undefined) this.ended.add(session.id, LONGEST_S * 1000, session.signedInAtMs);
     return this.#cookie.clear();
   }
 

@@ -9,7 +9,7 @@ import { StrangerRefusals } from '../../src/access/audit-strangers.js';
 import { verifyAudit } from '../../src/access/audit-verify.js';
 import { openAuditFile, type AuditFileOptions } from '../../src/access/file-audit-log.js';
 import { networkOf } from '../../src/access/network.js';
-import { auditEvent, linesOf, told, WRITER } from './audit-events.js';
+import { auditEvent, linesOf, told, visit, WRITER } from './audit-events.js';
 import { FakeClock } from './fake-clock.js';
 import { ocsfMistakes } from './ocsf.js';
 
@@ -213,6 +213,21 @@ describe('in a file', () => {
     await log.append(refused);
     await expect.poll(() => told(path)).toContain('1 refused');
   });
+
+  test.each(['sign-in', 'sign-out', 'look'] as const)(
+    'nobody fills the last 64 MiB by a %s: whoever the provider knows may have no right here',
+    async (activity) => {
+      await start({ spaceOf: disk });
+      freeBytes = 64 * 2 ** 20;
+      const before = await linesOf(path);
+      await expect(log.appendVisit(visit(activity))).rejects.toMatchObject({ code: 'audit_unavailable' });
+      expect(await linesOf(path)).toEqual(before);
+      freeBytes += 4_096;
+      clock.pass(1_000);
+      await log.appendVisit(visit(activity));
+      expect((await linesOf(path)).length).toBeGreaterThan(before.length);
+    },
+  );
 
   test('a disk that hangs is asked once, holds nobody up, and keeps no server from ending', async () => {
     let asked = 0;

@@ -126,6 +126,22 @@ describe('a session', () => {
       await expect(sessions.of(copy)).rejects.toMatchObject({ code: 'token_expired' });
   });
 
+  test('that ended by sign-out stays over after more sign-outs than are remembered, with all that began no later', async () => {
+    const [ended, older] = [sent(await sessions.open(ALICE)), sent(await sessions.open(ALICE))];
+    clock.pass(1_000);
+    const younger = sent(await sessions.open(ALICE));
+    sessions.end(await sessions.of(ended));
+    const later = await sessions.of(younger);
+    if (later === undefined) throw new Error('the session is not there');
+    for (let count = 1; count < 10_000; count += 1) sessions.end({ ...later, id: `session ${count}` });
+    expect(await sessions.of(older)).toBeDefined();
+    sessions.end({ ...later, id: 'one too many' });
+    const over = { code: 'token_expired' };
+    await expect(sessions.of(ended)).rejects.toMatchObject(over);
+    await expect(sessions.of(older)).rejects.toMatchObject(over);
+    expect(await sessions.of(younger)).toBeDefined();
+  });
+
   test('ended elsewhere is over 15 minutes later, if nobody uses the copy', async () => {
     const cookie = sent(await sessions.open(ALICE));
     const elsewhere = sessionsWith();
