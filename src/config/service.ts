@@ -64,7 +64,8 @@ export class Service {
   readonly #metrics: Metrics;
   readonly #copy: AuditCopy;
   readonly #server: CodecServer;
-  readonly #retired = new Set<() => void>();
+  /** Each ends once, however often it is called. */
+  readonly #retired = new Set<() => Promise<void>>();
   #config: Config;
   #audit: AuditLog;
   #assembled: Assembled;
@@ -168,9 +169,9 @@ export class Service {
     logger.level = config.logLevel;
     this.#server.reload(assembled.parts);
     void assembled.warm();
-    this.#retire(() => {
+    this.#retire(async () => {
       old.close();
-      if (oldAudit !== audit) void oldAudit.close();
+      if (oldAudit !== audit) await oldAudit.close();
     });
     void this.#copy.use(config);
     await this.#server.reloadTls();
@@ -179,16 +180,19 @@ export class Service {
   }
 
   /** Ends what requests in flight may still use. */
-  #retire(end: () => void): void {
+  #retire(end: () => Promise<void>): void {
+    let ending: Promise<void> | undefined;
+    const once = (): Promise<void> => {
+      clearTimeout(timer);
+      ending ??= end().finally(() => this.#retired.delete(once));
+      return ending;
+    };
     const timer = setTimeout(() => {
-      once();
+      once().catch((error: unknown) => {
+        this.#options.logger.error({ error: loggedError(error) }, 'what a reload replaced did not end well');
+      });
     }, RETIRED_MS);
     timer.unref();
-    const once = (): void => {
-      clearTimeout(timer);
-      this.#retired.delete(once);
-      end();
-    };
     this.#retired.add(once);
   }
 
@@ -206,7 +210,7 @@ export class Service {
   }
 
   async #close(): Promise<void> {
-    for (const end of this.#retired) end();
+    await Promise.allSettled([...this.#retired].map((end) => end()));
     this.#assembled.close();
     await closeAudit(this.#audit, this.#copy);
     await this.#metrics.close();
