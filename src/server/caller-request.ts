@@ -8,11 +8,16 @@ import type { CallerDeadline } from './caller-deadline.js';
 import type { Findings } from './findings.js';
 import type { DeniedMode } from './options.js';
 
-/** The answer to a request that was carried out. */
+/** What came of a request that was carried out. */
 export interface Reply {
   /** For the record: `ok`, or why payloads were not opened. */
   readonly outcome: string;
   readonly payloads: readonly Payload[];
+}
+
+/** A reply as it is sent: while it waits for its record, it keeps one buffer instead of all its payloads. */
+export interface WrittenReply extends Pick<Reply, 'outcome'> {
+  readonly body: Buffer;
 }
 
 export interface CallerRequest {

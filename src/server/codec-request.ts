@@ -2,10 +2,9 @@
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
 import { CallerDeadline } from './caller-deadline.js';
-import type { Reply } from './caller-request.js';
+import type { WrittenReply } from './caller-request.js';
 import { callerOf } from './caller.js';
 import { serveKnownCaller } from './known-caller.js';
-import { writePayloads } from './payload-json-writer.js';
 import { assertJson } from './request-body.js';
 import { requestNamespace } from './request-namespace.js';
 import type { Route } from './route.js';
@@ -32,8 +31,8 @@ export async function answerCodecRequest(
   const namespace = requestNamespace(route.namespace, headers.namespace);
   assertJson(headers);
   await admission.during(setup.parts.options.limits, async () => {
-    const reply = await judgedReply(turn, route, namespace);
-    exchange.answer(200, reply.outcome, writePayloads(reply.payloads));
+    const { outcome, body } = await judgedReply(turn, route, namespace);
+    exchange.answer(200, outcome, body);
   });
 }
 
@@ -64,7 +63,7 @@ async function judgedReply(
   turn: Turn,
   { action }: Extract<Route, { kind: 'codec' }>,
   namespace: string,
-): Promise<Reply> {
+): Promise<WrittenReply> {
   const deadline = new CallerDeadline(turn.clock);
   let principal: Principal;
   try {

@@ -5,7 +5,7 @@ import type { AuditEvent } from '../access/audit-log.js';
 import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { CallerDeadline } from './caller-deadline.js';
-import type { CallerRequest, Reply } from './caller-request.js';
+import type { CallerRequest, Reply, WrittenReply } from './caller-request.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
 import { encode } from './encode.js';
@@ -13,6 +13,7 @@ import { errorResponse } from './error-response.js';
 import { RECORD_DEADLINE_MS } from './limits.js';
 import { Findings } from './findings.js';
 import { readPayloads } from './payload-json.js';
+import { writePayloads } from './payload-json-writer.js';
 import { CallerGone, readBody } from './request-body.js';
 import { shareOf, shareOfRefused, type Share } from './share.js';
 import { during } from './tracing.js';
@@ -22,7 +23,7 @@ import type { Turn } from './turn.js';
 interface Outcome {
   readonly status: number;
   readonly outcome: string;
-  readonly reply: Reply | undefined;
+  readonly reply: WrittenReply | undefined;
   readonly error: unknown;
 }
 
@@ -37,7 +38,7 @@ export async function serveKnownCaller(
   action: Action,
   namespace: string,
   deadline: CallerDeadline,
-): Promise<Reply> {
+): Promise<WrittenReply> {
   turn.onRecord();
   const findings = new Findings();
   const outcome = await tried(async () => {
@@ -59,8 +60,8 @@ export async function serveKnownCaller(
 
 async function tried(work: () => Promise<Reply>): Promise<Outcome> {
   try {
-    const reply = await work();
-    return { status: 200, outcome: reply.outcome, reply, error: undefined };
+    const { outcome, payloads } = await work();
+    return { status: 200, outcome, reply: { outcome, body: writePayloads(payloads) }, error: undefined };
   } catch (error) {
     if (error instanceof CallerGone) return { status: 0, outcome: 'caller_gone', reply: undefined, error };
     const { status, code } = errorResponse(error);

@@ -1,10 +1,11 @@
 // What a browser gets that nobody is signed in on, where refusals are shown in place of payloads.
 import { isKeyholeError, type KeyholeError } from '../errors.js';
 import type { Action } from '../access/policy.js';
-import type { Reply } from './caller-request.js';
+import type { WrittenReply } from './caller-request.js';
 import { withNotices } from './decode.js';
 import { MAX_STRANGER_BODY_BYTES, MAX_STRANGER_PAYLOADS } from './limits.js';
 import { readPayloads } from './payload-json.js';
+import { writePayloads } from './payload-json-writer.js';
 import { CallerGone, readBody } from './request-body.js';
 import { shareOfStrangers } from './share.js';
 import type { Turn } from './turn.js';
@@ -15,7 +16,7 @@ import type { Turn } from './turn.js';
  *
  * @throws KeyholeError the refusal; `CallerGone`.
  */
-export async function strangerNotice(turn: Turn, action: Action, refusal: unknown): Promise<Reply> {
+export async function strangerNotice(turn: Turn, action: Action, refusal: unknown): Promise<WrittenReply> {
   const { origin, headers, setup } = turn;
   const shown = setup.parts.options.denied === 'notice' && action === 'decode' && origin === 'allowed';
   if (!shown || !needsSignIn(refusal)) throw refusal;
@@ -25,8 +26,8 @@ export async function strangerNotice(turn: Turn, action: Action, refusal: unknow
     const where = setup.parts.signIn?.address('/signin') ?? headers.origin ?? '';
     const why = refusal.code === 'token_missing' ? 'you are not signed in' : 'your sign-in has expired';
     turn.exchange.reason = why;
-    const payloads = readPayloads(body, MAX_STRANGER_PAYLOADS);
-    return { outcome: refusal.code, payloads: withNotices(payloads, `${why}: sign in at ${where}`) };
+    const notices = withNotices(readPayloads(body, MAX_STRANGER_PAYLOADS), `${why}: sign in at ${where}`);
+    return { outcome: refusal.code, body: writePayloads(notices) };
   } catch (error) {
     if (error instanceof CallerGone) throw error;
     throw refusal;
