@@ -75,9 +75,9 @@ async function start(stdout: Writable = new PassThrough()): Promise<Service> {
   return service;
 }
 
-async function encode({ urls }: Service): Promise<number> {
+async function encode({ urls }: Service, secret = credential.secret): Promise<number> {
   const headers = {
-    authorization: `Bearer ${credential.secret}`,
+    authorization: `Bearer ${secret}`,
     'x-namespace': ORDERS,
     'content-type': 'application/json',
   };
@@ -140,6 +140,28 @@ describe('the configuration', () => {
     await running.reload();
     expect(await encode(running)).toBe(403);
   });
+});
+
+test('a record that a reload replaced has all its lines, proven by a checkpoint, once the service has stopped', async () => {
+  let old = '';
+  const slowly = (chunk: Buffer, _encoding: string, done: () => void): void => {
+    old += chunk.toString();
+    setTimeout(done, 100);
+  };
+  await configure(WRITE, 'stdout');
+  const running = await start(new Writable({ write: slowly }));
+  expect(await encode(running, createSecret().secret)).toBe(401);
+  await configure(WRITE);
+  await running.reload();
+  expect(await encode(running)).toBe(200);
+  await running.stop({ hurry: true });
+  service = undefined;
+  expect(old).toContain('"type":"refusals"');
+  const before = await folder.write('record/before.ndjson', old);
+  const checkpoints = [...log.matchAll(/"checkpoint":"([^"]+)"/g)]
+    .flatMap(([, text = '']) => parseCheckpoint(text) ?? [])
+    .filter(({ chain }) => old.includes(chain));
+  expect(await verifyAudit([before], checkpoints)).toMatchObject({ mistakes: [], notes: [] });
 });
 
 describe('the second copy', () => {
