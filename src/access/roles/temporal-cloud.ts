@@ -127,7 +127,8 @@ export class TemporalCloudRoles implements RoleSource {
     const [id, ...others] = new Set(
       [...(user === undefined ? [] : [user]), ...assignments].map(({ id }) => id),
     );
-    if (others.length > 0 || own.includes(undefined)) return { roles: [], source, ageMs: read.oldestMs };
+    const isOne = id !== '' && others.length === 0;
+    if (!isOne || own.includes(undefined)) return { roles: [], source, ageMs: read.oldestMs };
     const ofGroups = id === undefined ? [] : await this.#rolesByGroups(id, namespace, account, read);
     const roles = [...new Set([...own.flatMap((held) => held ?? []), ...ofGroups])];
     return { roles, source, ageMs: read.oldestMs };

@@ -206,6 +206,16 @@ describe('an owner’s key', () => {
     expect(await rolesOf(cloudRoles({ operations: new OwnersKey(rows) }))).toEqual([]);
   });
 
+  test('cannot tell people without an id from each other: nobody is let in as one of them', async () => {
+    const nobody = { state: 3, stateDeprecated: '', account: undefined, namespaces: new Map() };
+    const admins = { id: 'admins', ...nobody, account: { role: 2, roleDeprecated: '', customRoles: [] } };
+    for (const lists of [
+      { users: [{ id: '', email: ALICE, ...nobody }], groups: [admins], members: [''] },
+      { users: [{ id: '', email: ALICE, ...nobody }], userAssignments: [assignmentTo('', 'own')] },
+    ])
+      expect(await rolesOf(cloudRoles({ operations: new OwnersKey(lists) }))).toEqual([]);
+  });
+
   test('counts each of two assignments to one person', async () => {
     const rows = { userAssignments: [assignmentTo('alice', 'inherited'), assignmentTo('alice', 'own')] };
     const roles = cloudRoles({ operations: new OwnersKey(rows) });
