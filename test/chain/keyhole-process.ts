@@ -48,6 +48,8 @@ export interface Answer {
 /** A request's line of the record; only what tests look at. */
 export interface Recorded {
   readonly requestId: string;
+  /** Their e-mail, or else the name of a credential; empty for who signs in or out. */
+  readonly who: string;
   readonly outcome: string;
   readonly status: number;
 }
@@ -129,12 +131,19 @@ export async function startKeyhole({ directory, env, ca, preload }: KeyholeOptio
 /** Of a line of the record: what is looked at here. */
 interface RecordLine {
   readonly status_code: string;
+  readonly actor?: { readonly user?: { readonly uid: string; readonly email_addr?: string } };
   readonly http_request?: { readonly uid: string };
   readonly http_response?: { readonly code: number };
 }
 
-function recorded({ status_code, http_request, http_response }: RecordLine): Recorded {
-  return { requestId: http_request?.uid ?? '', outcome: status_code, status: http_response?.code ?? 0 };
+function recorded({ status_code, actor, http_request, http_response }: RecordLine): Recorded {
+  const user = actor?.user;
+  return {
+    requestId: http_request?.uid ?? '',
+    who: user?.email_addr ?? user?.uid ?? '',
+    outcome: status_code,
+    status: http_response?.code ?? 0,
+  };
 }
 
 function onlyPathAndHome(): Record<string, string | undefined> {

@@ -6,6 +6,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
+import { run } from '../cli/command.js';
 import { describeWithParts } from '../parts/available.js';
 import { launchChromium } from '../parts/chromium.js';
 import { freePort, type Stoppable } from '../parts/spawn-part.js';
@@ -136,9 +137,13 @@ describeWithParts(
       return browser.newContext({ viewport: { width: 2200, height: 800 } });
     }
 
-    /** Opens the workflow's page and waits for the codec server's answer to it. */
-    async function open(context: BrowserContext, status: number): Promise<{ page: Page; asked: Request }> {
-      const page = await context.newPage();
+    /** Opens the workflow's page, in a tab of its own or anew, and waits for the codec server's answer to it. */
+    async function open(
+      context: BrowserContext,
+      status: number,
+      tab?: Page,
+    ): Promise<{ page: Page; asked: Request }> {
+      const page = tab ?? (await context.newPage());
       const decoded = page.waitForResponse(
         (answer) => answer.url().startsWith(codec) && answer.request().method() === 'POST',
       );
@@ -210,6 +215,30 @@ describeWithParts(
       await page.getByText(`you are not signed in: sign in at ${codec}/signin`).first().waitFor();
       await picture(page, 'ui-cookie-notice');
       await context.close();
+    });
+
+    test('says what is missing, and shows nothing any more, to somebody whose role is taken away in mid-session', async () => {
+      await configure(keyhole.directory, configuration('notice'));
+      await keyhole.reload();
+      const context = await signIn(ALICE);
+      const { page } = await open(context, 200);
+      await page.getByText(text).first().waitFor();
+      const before = (await keyhole.records()).length;
+      ground.cloud.behaviour.users = [{ email: ALICE.email, namespaces: { [ORDERS]: 'read' } }];
+      await keyhole.reload();
+      await open(context, 200, page);
+      const notice = page.getByText(`to decode in ${ORDERS} you need one of`).first();
+      await notice.waitFor();
+      expect(await notice.textContent()).toContain('[keyhole notice]');
+      expect(await page.content()).not.toContain(text);
+      await picture(page, 'ui-cookie-revoked');
+      await context.close();
+
+      const told = (await keyhole.records()).map(({ who, outcome }) => `${who} ${outcome}`);
+      expect(told.slice(0, before)).toContain(`${ALICE.email} ok`);
+      expect(new Set(told.slice(before))).toEqual(new Set([`${ALICE.email} role_missing`]));
+      const verified = await run(['audit', 'verify', 'keyhole-audit.ndjson'], { cwd: keyhole.directory });
+      expect(verified.code).toBe(0);
     });
   },
 );
