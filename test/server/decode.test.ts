@@ -100,6 +100,17 @@ describe('an admin', () => {
     expect(running.audit.events[0]?.payloads).toMatchObject({ opened: 2, passed: 2 });
   });
 
+  test.each([10, 20_000])(
+    'gets metadata that is not ASCII back byte for byte, in an answer of at least %i bytes',
+    async (bytes) => {
+      const metadata = { 'ключ é €': new Uint8Array(Buffer.from('ß')) };
+      const plain = { ...plainPayload('x'.repeat(bytes)), metadata };
+      const answer = await running.ask('/decode', { as: 'admin', namespace: ORDERS, body: bodyOf(plain) });
+      expect(answer.headers['content-length']).toBe(String(answer.body.length));
+      expect(answer.payloads().map(asJson)).toEqual([asJson(plain)]);
+    },
+  );
+
   test('costs one call to the key service for 150 requests at once, under one data key', async () => {
     const body = bodyOf(await sealed());
     running.dataKeys.clear();
