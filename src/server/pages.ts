@@ -1,6 +1,7 @@
 // The pages for people: sign in, sign out, and why somebody may or may not see payloads.
 import type { Session } from '../access/session.js';
 import type { SignIn } from '../access/sign-in.js';
+import { isNamespace } from '../codec/namespace.js';
 import { isKeyholeError, KeyholeError } from '../errors.js';
 import { assertSentByOwnPage, isOwnVisit, renew, sessionOf } from './caller.js';
 import { assertMethod } from './codec-request.js';
@@ -110,9 +111,10 @@ async function signOut(turn: Turn, signIn: SignIn): Promise<void> {
 async function showWhy(turn: Turn, signIn: SignIn, session: Session | undefined): Promise<void> {
   if (session === undefined)
     throw new KeyholeError('token_missing', 'what you may do here is shown to whom this server knows');
-  const namespaces = queryOf(turn).getAll('namespace');
+  const named = queryOf(turn).getAll('namespace');
+  const namespaces = named.filter(isNamespace); // what else was named may be a token, misplaced
   const looking = { activity: 'look', identity: session.principal, namespaces } as const;
-  const page = await withRecord(turn, looking, () => whyPage(turn, signIn, session, namespaces));
+  const page = await withRecord(turn, looking, () => whyPage(turn, signIn, session, named));
   show(turn, 200, 'ok', page);
 }
 

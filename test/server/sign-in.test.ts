@@ -237,6 +237,13 @@ describe('on record are', () => {
     expect(strangers).toEqual([]);
   });
 
+  test('of what was looked up no more than can be a namespace: else it may be a token, misplaced', async () => {
+    await signIn(browser);
+    const misplaced = plantSecret('Bearer misplaced~4f1c7a9e2b60');
+    const { status } = await page(`/why?namespace=${encodeURIComponent(misplaced)}`);
+    expect([status, visits().at(-1)]).toEqual([400, 'admin@example.com look  400 namespace_invalid']);
+  });
+
   test('nobody who failed to: whoever that was counts among the strangers', async () => {
     const link = await walkToCallback(browser, 'admin@example.com');
     const other = new HandBrowser(certificates.ca);
