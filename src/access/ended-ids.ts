@@ -31,10 +31,10 @@ export class EndedIds {
    */
   add(id: string, forMs: number, begunMs = -Infinity): void {
     const nowMs = this.#clock.wall();
-    for (const [other, { untilMs, begunMs }] of this.#ids) {
-      if (untilMs > nowMs && this.#ids.size < MAX_ENDED) break;
+    for (const [other, ended] of this.#ids) {
+      if (ended.untilMs > nowMs && this.#ids.size < MAX_ENDED) break;
       this.#ids.delete(other);
-      if (untilMs > nowMs) this.#forgottenMs = Math.max(this.#forgottenMs, begunMs);
+      if (ended.untilMs > nowMs) this.#forgottenMs = Math.max(this.#forgottenMs, ended.begunMs);
     }
     this.#ids.set(id, { untilMs: nowMs + forMs, begunMs });
   }
