@@ -1,5 +1,4 @@
 // Three servers behind HAProxy that share nothing but their configuration: rolled under load, nobody notices.
-import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +8,6 @@ import { createSecret } from '../../src/access/credentials.js';
 import { SESSION_COOKIE } from '../../src/access/session-cookie.js';
 import { fetchTrusting } from '../../src/access/trusting-fetch.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { newLocalKeyFile } from '../../src/keys/providers/local.js';
 import { linesOf, said } from '../access/audit-events.js';
 import { Command } from '../cli/command.js';
@@ -19,11 +17,11 @@ import { startHaproxy, type Haproxy } from '../parts/haproxy.js';
 import { freePort, type Stoppable } from '../parts/spawn-part.js';
 import { plantSecret } from '../streams.js';
 import { startKeyhole, type Keyhole } from './keyhole-process.js';
+import { startSignInProvider, type SignInProvider } from './sign-in-provider.js';
 import { configure, ORDERS } from './system.js';
 
 const INSTANCES = [0, 1, 2] as const;
 const CALLERS = 3;
-const CLIENT = { client_id: 'keyhole', client_secret: plantSecret(randomBytes(16).toString('hex')) };
 const TEXT = plantSecret('plaintext-behind-a-balancer-4c1e');
 const UI = 'https://localhost:8443';
 
@@ -41,7 +39,7 @@ describeWithParts(['haproxy'], 'three instances behind a balancer', () => {
   let logs = '';
   let directory: string;
   let certificates: Certificates;
-  let provider: IdentityProvider;
+  let provider: SignInProvider;
   let ports: number[];
   let codec: string;
   let haproxy: Haproxy;
@@ -62,8 +60,7 @@ describeWithParts(['haproxy'], 'three instances behind a balancer', () => {
     codec = `https://localhost:${port}`;
     ports = await Promise.all(INSTANCES.map(freePort));
     const people = [{ email: 'alice@example.com', name: 'Alice' }];
-    const clients = [{ ...CLIENT, redirect_uris: [`${codec}/signin/callback`] }];
-    provider = keep(await startIdentityProvider({ certificates, people, clients, audience: 'keyhole' }));
+    provider = keep(await startSignInProvider({ certificates, people, codecs: [codec] }));
     await writeShared();
     for (const instance of INSTANCES) {
       await mkdir(homeOf(instance));
@@ -83,8 +80,7 @@ describeWithParts(['haproxy'], 'three instances behind a balancer', () => {
   async function writeShared(): Promise<void> {
     const files = {
       'keys.yaml': newLocalKeyFile('one'),
-      'client-secret': CLIENT.client_secret,
-      'session-secret': plantSecret(randomBytes(32).toString('base64')),
+      ...provider.files,
       'ca.pem': certificates.ca,
     };
     for (const [name, text] of Object.entries(files))
@@ -101,12 +97,7 @@ describeWithParts(['haproxy'], 'three instances behind a balancer', () => {
       issuers: [
         { issuer: provider.issuer, audience: 'keyhole', ca: '../ca.pem', emailDomains: ['example.com'] },
       ],
-      signIn: {
-        issuer: provider.issuer,
-        clientId: CLIENT.client_id,
-        clientSecretFile: '../client-secret',
-        sessionSecretFile: '../session-secret',
-      },
+      signIn: provider.signIn('..'),
       roles: { source: 'static', people: { 'alice@example.com': [`namespace:admin@${ORDERS}`] } },
       credentials: [{ name: 'load', sha256, roles: [`namespace:admin@${ORDERS}`], expires: '2099-12-31' }],
     },

@@ -5,17 +5,16 @@ import { request } from 'node:https';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SESSION_COOKIE } from '../../src/access/session-cookie.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { HandBrowser } from '../dev/browser.js';
 import { describeWithParts } from '../parts/available.js';
 import { startNginx, type Nginx } from '../parts/nginx.js';
 import { freePort } from '../parts/spawn-part.js';
 import { keepStream, plantSecret } from '../streams.js';
 import { startInProcess, type InProcess } from './in-process.js';
+import { startSignInProvider, type SignInProvider } from './sign-in-provider.js';
 
 const ORDERS = 'orders.a1b2c';
 const UI = 'https://localhost:1';
-const CLIENT = { client_id: 'keyhole', client_secret: plantSecret(randomBytes(16).toString('hex')) };
 /** As many as a session can hold. */
 const GROUPS = Array.from({ length: 45 }, (_, index) => `${index}`.padEnd(36, 'g'));
 const ALICE = {
@@ -31,7 +30,7 @@ interface Answer {
 
 describeWithParts(['nginx'], 'a codec server behind nginx', () => {
   let certificates: Certificates;
-  let provider: IdentityProvider;
+  let provider: SignInProvider;
   let server: InProcess;
   let nginx: Nginx;
   let codec: string;
@@ -41,25 +40,16 @@ describeWithParts(['nginx'], 'a codec server behind nginx', () => {
     certificates = await makeCertificates();
     const [front, behind] = [await freePort(), await freePort()];
     codec = `https://localhost:${front}`;
-    provider = await startIdentityProvider({
-      certificates,
-      people: [ALICE],
-      clients: [{ ...CLIENT, redirect_uris: [`${codec}/signin/callback`] }],
-      audience: 'keyhole',
-    });
+    provider = await startSignInProvider({ certificates, people: [ALICE], codecs: [codec] });
     server = await startInProcess({
       namespaces: [ORDERS],
-      files: {
-        'ca.pem': certificates.ca,
-        'client-secret': CLIENT.client_secret,
-        'session-secret': plantSecret(randomBytes(32).toString('base64')),
-      },
+      files: { 'ca.pem': certificates.ca, ...provider.files },
       configuration: {
         listen: `127.0.0.1:${behind}`,
         publicUrl: codec,
         trustedProxies: ['127.0.0.1/32'],
         cors: { origins: [UI] },
-        access: access(provider.issuer),
+        access: access(provider),
       },
     });
     const text = await readFile(new URL('../../docs/sign-in.md', import.meta.url), 'utf8');
@@ -76,17 +66,11 @@ describeWithParts(['nginx'], 'a codec server behind nginx', () => {
     await provider.stop();
   });
 
-  function access(issuer: string): object {
+  function access({ issuer, signIn }: SignInProvider): object {
     const roles = Object.fromEntries(GROUPS.map((group) => [group, [`namespace:read@${ORDERS}`]]));
     return {
       issuers: [{ issuer, audience: 'keyhole', ca: 'ca.pem', claims: { groups: 'groups' } }],
-      signIn: {
-        issuer,
-        clientId: CLIENT.client_id,
-        clientSecretFile: 'client-secret',
-        sessionSecretFile: 'session-secret',
-        scopes: ['openid', 'email', 'groups'],
-      },
+      signIn: { ...signIn(), scopes: ['openid', 'email', 'groups'] },
       roles: { source: 'token-claims', groups: roles },
     };
   }

@@ -1,27 +1,24 @@
 // Where a Web UI may be so that a browser sends the codec server's cookie along: what docs/sign-in.md says, in Chromium.
-import { randomBytes } from 'node:crypto';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeCertificates } from '../../src/dev/certificates.js';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { listenOnLoopback, type LoopbackListener } from '../../src/dev/loopback.js';
 import { describeWithParts } from '../parts/available.js';
 import { launchChromium } from '../parts/chromium.js';
 import { freePort } from '../parts/spawn-part.js';
-import { plantSecret } from '../streams.js';
 import { startInProcess, type InProcess } from './in-process.js';
+import { startSignInProvider, type SignInProvider } from './sign-in-provider.js';
 
 const ORDERS = 'orders.a1b2c';
 const ALICE = { email: 'alice@example.com', name: 'Alice' };
-const CLIENT = { client_id: 'keyhole', client_secret: plantSecret(randomBytes(16).toString('hex')) };
 /** `example.localhost` is a registrable domain as good as any, and all below `localhost` is this machine. */
 const [CODEC, OTHER_CODEC] = ['codec.example.localhost', 'strict.example.localhost'];
 const HOSTS = ['localhost', CODEC, OTHER_CODEC, 'temporal.example.localhost', 'temporal.elsewhere.localhost'];
 
 describeWithParts(['chromium'], 'a page that asks the codec server with credentials', () => {
-  let provider: IdentityProvider;
+  let provider: SignInProvider;
   let pages: Readonly<Record<'https' | 'http', LoopbackListener>>;
   let servers: readonly InProcess[];
   let browser: Browser;
@@ -43,19 +40,8 @@ describeWithParts(['chromium'], 'a page that asks the codec server with credenti
     pages = { https, http };
     const [one, other] = [await freePort(), await freePort()];
     [strict, open] = [`https://${OTHER_CODEC}:${one}`, `https://${CODEC}:${other}`];
-    provider = await startIdentityProvider({
-      certificates,
-      people: [ALICE],
-      clients: [{ ...CLIENT, redirect_uris: [strict, open].map((codec) => `${codec}/signin/callback`) }],
-      audience: 'keyhole',
-    });
-    const files = {
-      'cert.pem': cert,
-      'key.pem': key,
-      'ca.pem': ca,
-      'client-secret': CLIENT.client_secret,
-      'session-secret': plantSecret(randomBytes(32).toString('base64')),
-    };
+    provider = await startSignInProvider({ certificates, people: [ALICE], codecs: [strict, open] });
+    const files = { 'cert.pem': cert, 'key.pem': key, 'ca.pem': ca, ...provider.files };
     const start = (codec: string, origins: readonly string[]) =>
       startInProcess({ namespaces: [ORDERS], files, configuration: configuration(codec, origins) });
     servers = await Promise.all([
@@ -92,12 +78,7 @@ describeWithParts(['chromium'], 'a page that asks the codec server with credenti
         issuers: [
           { issuer, audience: 'keyhole', ca: 'ca.pem', emailDomains: ['example.com'], accept: ['session'] },
         ],
-        signIn: {
-          issuer,
-          clientId: CLIENT.client_id,
-          clientSecretFile: 'client-secret',
-          sessionSecretFile: 'session-secret',
-        },
+        signIn: provider.signIn(),
         roles: { source: 'static', people: { [ALICE.email]: [`namespace:admin@${ORDERS}`] } },
       },
     };

@@ -1,22 +1,20 @@
 // Roles that an identity provider names at sign-in: from its ID token, through the session, to `/decode`.
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SESSION_COOKIE } from '../../src/access/session-cookie.js';
 import { ask, textOf, type Answer } from '../../src/dev/ask.js';
 import { makeCertificates } from '../../src/dev/certificates.js';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import type { Person } from '../../src/dev/people.js';
 import { fetchTrusting, type TrustingFetch } from '../../src/access/trusting-fetch.js';
 import { HandBrowser } from '../dev/browser.js';
 import { freePort } from '../parts/spawn-part.js';
 import { plantSecret } from '../streams.js';
 import { startInProcess, type InProcess } from './in-process.js';
+import { startSignInProvider, type SignInProvider } from './sign-in-provider.js';
 
 const ORDERS = 'orders.a1b2c';
 const BILLING = 'billing.a1b2c';
 const UI = 'https://localhost:1';
 const TEXT = plantSecret('plaintext-of-a-session-with-roles');
-const CLIENT = { client_id: 'keyhole', client_secret: plantSecret(randomBytes(16).toString('hex')) };
 const PAYLOAD = {
   metadata: { encoding: Buffer.from('json/plain').toString('base64') },
   data: Buffer.from(JSON.stringify(TEXT)).toString('base64'),
@@ -32,7 +30,7 @@ const OVID = person('ovid', {
   permissions: Array.from({ length: 200 }, (_, index) => `namespace-${index}.a1b2c:admin`),
 });
 
-let provider: IdentityProvider;
+let provider: SignInProvider;
 let server: InProcess;
 let codec: string;
 let trusting: TrustingFetch;
@@ -41,27 +39,22 @@ beforeAll(async () => {
   const certificates = await makeCertificates();
   trusting = fetchTrusting(certificates.ca);
   codec = `https://localhost:${await freePort()}`;
-  provider = await startIdentityProvider({
-    certificates,
-    people: [ALICE, GRACE, NORA, OVID],
-    clients: [{ ...CLIENT, redirect_uris: [`${codec}/signin/callback`] }],
-    audience: 'keyhole',
-  });
+  const people = [ALICE, GRACE, NORA, OVID];
+  provider = await startSignInProvider({ certificates, people, codecs: [codec] });
   server = await startInProcess({
     namespaces: [ORDERS, BILLING],
     files: {
       'cert.pem': certificates.cert,
       'key.pem': certificates.key,
       'ca.pem': certificates.ca,
-      'client-secret': CLIENT.client_secret,
-      'session-secret': plantSecret(randomBytes(32).toString('base64')),
+      ...provider.files,
     },
     configuration: {
       listen: `127.0.0.1:${new URL(codec).port}`,
       publicUrl: codec,
       tls: { cert: 'cert.pem', key: 'key.pem' },
       cors: { origins: [UI] },
-      access: access(provider.issuer),
+      access: access(provider),
     },
   });
 });
@@ -70,17 +63,11 @@ afterAll(async () => {
   await provider.stop();
 });
 
-function access(issuer: string): object {
+function access({ issuer, signIn }: SignInProvider): object {
   const claims = { groups: 'groups' };
   return {
     issuers: [{ issuer, audience: 'keyhole', ca: 'ca.pem', claims, accept: ['session'] }],
-    signIn: {
-      issuer,
-      clientId: CLIENT.client_id,
-      clientSecretFile: 'client-secret',
-      sessionSecretFile: 'session-secret',
-      scopes: ['openid', 'email', 'groups'],
-    },
+    signIn: { ...signIn(), scopes: ['openid', 'email', 'groups'] },
     roles: { source: 'token-claims', groups: { payments: [`namespace:admin@${BILLING}`] } },
   };
 }

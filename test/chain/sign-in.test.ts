@@ -1,11 +1,9 @@
 // A workflow in Temporal's Web UI by the codec server's own session: the UI passes no access token.
-import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { run } from '../cli/command.js';
 import { describeWithParts } from '../parts/available.js';
 import { launchChromium } from '../parts/chromium.js';
@@ -16,11 +14,11 @@ import { plantSecret } from '../streams.js';
 import { openSite, planted, type Site } from '../temporal/sealed-worker.js';
 import * as workflows from '../temporal/workflows.js';
 import type { Keyhole } from './keyhole-process.js';
+import { startSignInProvider, type SignInProvider } from './sign-in-provider.js';
 import { configure, layGround, ORDERS, type Ground } from './system.js';
 
 const ALICE = { email: 'alice@example.com', name: 'Alice, an admin' };
 const RITA = { email: 'rita@example.com', name: 'Rita, a reader' };
-const CLIENT = { client_id: 'keyhole', client_secret: plantSecret(randomBytes(16).toString('hex')) };
 const ARTIFACTS = new URL('../../artifacts/', import.meta.url);
 const BAR = 'The codec server opened nothing for you here.';
 
@@ -31,7 +29,7 @@ describeWithParts(
     const stops: Stoppable[] = [];
     const text = planted('workflow-by-session');
     let ground: Ground;
-    let provider: IdentityProvider;
+    let provider: SignInProvider;
     let keyhole: Keyhole;
     let codec: string;
     let ui: UiServer;
@@ -60,12 +58,7 @@ describeWithParts(
             accept: ['session'],
           },
         ],
-        signIn: {
-          issuer: provider.issuer,
-          clientId: CLIENT.client_id,
-          clientSecretFile: join(ground.directory, 'client-secret'),
-          sessionSecretFile: join(ground.directory, 'session-secret'),
-        },
+        signIn: provider.signIn(ground.directory),
         roles: { ca: ground.caFile },
       },
     });
@@ -79,15 +72,12 @@ describeWithParts(
         ]),
       );
       const { certificates, directory, env } = ground;
-      const secret = plantSecret(randomBytes(32).toString('base64'));
-      await writeFile(join(directory, 'client-secret'), CLIENT.client_secret, { mode: 0o600 });
-      await writeFile(join(directory, 'session-secret'), secret, { mode: 0o600 });
       const codecPort = await freePort();
       codec = `https://localhost:${codecPort}`;
-      const clients = [{ ...CLIENT, redirect_uris: [`${codec}/signin/callback`] }];
-      provider = keep(
-        await startIdentityProvider({ certificates, people: [ALICE, RITA], clients, audience: 'keyhole' }),
-      );
+      const people = [ALICE, RITA];
+      provider = keep(await startSignInProvider({ certificates, people, codecs: [codec] }));
+      for (const [name, secret] of Object.entries(provider.files))
+        await writeFile(join(directory, name), secret, { mode: 0o600 });
       const temporal: TemporalServer = keep(await startTemporalServer({ namespaces: [ORDERS] }));
       ui = keep(
         await startUiServer({
