@@ -17,6 +17,7 @@ import { makeFolder, type Folder } from '../config/folder.js';
 import { Command } from './command.js';
 
 const ORDERS = 'orders.a1b2c';
+const BILLING = 'billing.a1b2c';
 const BODY = JSON.stringify({ payloads: [{ metadata: { encoding: 'anNvbi9wbGFpbg==' }, data: 'MQ==' }] });
 
 let certificates: Certificates;
@@ -64,8 +65,8 @@ function configuration(
 interface Served {
   readonly command: Command;
   readonly url: string;
-  /** Status of `POST /encode` as somebody. */
-  encode(email: string): Promise<number>;
+  /** Status of `POST /encode` as somebody. Default is in `ORDERS`. */
+  encode(email: string, namespace?: string): Promise<number>;
   /** Body of a 200. */
   post(path: string, email: string, body: string): Promise<string>;
   ready(): Promise<number>;
@@ -80,11 +81,11 @@ async function serve(
   const [line] = await command.says(stream, /^\{"msg":"listening".*\}$/m);
   const { url } = JSON.parse(line) as { url: string };
   const fetch = fetchTrusting(certificates.ca);
-  const post = async (path: string, email: string, body: string) => {
+  const post = async (path: string, email: string, body: string, namespace = ORDERS) => {
     const headers = {
       authorization: `Bearer ${await provider.tokenFor(email)}`,
       'content-type': 'application/json',
-      'x-namespace': ORDERS,
+      'x-namespace': namespace,
     };
     const answer = await fetch(`${url}${path}`, { method: 'POST', headers, body });
     return { status: answer.status, text: await answer.text() };
@@ -92,8 +93,8 @@ async function serve(
   return {
     command,
     url,
-    encode: async (email) => {
-      const { status, text } = await post('/encode', email, BODY);
+    encode: async (email, namespace) => {
+      const { status, text } = await post('/encode', email, BODY, namespace);
       keepStream('cli-answers', text);
       return status;
     },
@@ -210,6 +211,22 @@ describe('keyhole serve', () => {
     expect([...sealedUnder.keys()].sort()).toEqual(ids.toReversed());
     for (const sealed of sealedUnder.values())
       expect(await served.post('/decode', ALICE.email, sealed)).toBe(BODY);
+  });
+
+  test('remembers over a SIGHUP that a key served two namespaces: no format that binds none is written under it', async () => {
+    const wrap = { provider: 'local', file: 'keys.yaml' };
+    const roles = [ORDERS, BILLING].map((namespace) => `namespace:write@${namespace}`);
+    const people = { [ALICE.email]: roles };
+    await folder.configure(configuration({ keys: [{ namespaces: [ORDERS, BILLING], wrap }] }, people));
+    const served = await serve();
+    expect([await served.encode(ALICE.email), await served.encode(ALICE.email, BILLING)]).toEqual([200, 200]);
+    const alone = { namespaces: [ORDERS], wrap, write: 'encryption-jwt' };
+    await folder.configure(configuration({ keys: [alone] }, people));
+    await reload(served, TAKEN);
+    expect(await served.encode(ALICE.email)).toBe(422);
+    await folder.configure(configuration({ keys: [{ ...alone, insecureSharedKeyReads: true }] }, people));
+    await reload(served, new RegExp(`(?:${TAKEN.source}[^]*){2}`));
+    expect(await served.encode(ALICE.email)).toBe(200);
   });
 
   test('keeps the old one where the new one has a mistake, and logs each', async () => {
