@@ -11,7 +11,7 @@ export interface CachedAnswerOptions<T> {
   readonly freshMs: number;
   readonly staleMs: number;
   readonly clock: Clock;
-  /** Told of each load that failed, with whether it was given up for taking longer than 30 s. */
+  /** Told of each load that failed, or was given up for taking too long. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -26,7 +26,7 @@ export interface Aged<T> {
   readonly ageMs: number;
 }
 
-/** Not complete within this time: an outage. */
+/** Not complete within this time: an outage. What is in use may wait longer for its turn, up to half of `staleMs`. */
 const LOAD_DEADLINE_MS = 30_000;
 /** After a failure the next load begins no earlier. */
 const RETRY_MS = 1_000;
@@ -111,11 +111,13 @@ export class CachedAnswer<T> {
   }
 
   async #attempt(): Promise<Kept<T> | undefined> {
-    const { clock, load, onFailure } = this.#options;
+    const { clock, load, onFailure, staleMs } = this.#options;
     const at = momentOf(clock);
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(LOAD_DEADLINE_MS)]);
+    const again = this.#kept !== undefined;
+    const deadlineMs = again ? Math.max(LOAD_DEADLINE_MS, staleMs / 2) : LOAD_DEADLINE_MS;
+    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(deadlineMs)]);
     try {
-      return { ...(await untilAborted(load(signal, this.#kept !== undefined), signal, late)), at };
+      return { ...(await untilAborted(load(signal, again), signal, late)), at };
     } catch (error) {
       if (!this.#abort.signal.aborted) onFailure(error);
       return undefined;

@@ -1,5 +1,5 @@
 // Many namespaces whose lists are kept fresh at once: how much that asks of the API, and how old what is known becomes.
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { CloudAssignment, CloudUser } from '../../../src/access/roles/cloud-access.js';
 import type {
   CloudLists,
@@ -32,6 +32,10 @@ const USER: CloudUser = {
   namespaces: new Map(),
 };
 
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
 /** Time that only the test moves, with what waits for it. */
 class FakeTime extends FakeClock {
   #waiting: { readonly atMs: number; readonly go: () => void }[] = [];
@@ -40,6 +44,14 @@ class FakeTime extends FakeClock {
     new Promise((go) => {
       this.#waiting.push({ atMs: this.monotonicMs + ms, go });
     });
+
+  readonly timeout = (ms: number): AbortSignal => {
+    const late = new AbortController();
+    void this.pause(ms).then(() => {
+      late.abort(new Error('late'));
+    });
+    return late.signal;
+  };
 
   /** Until everything that it set off has happened. */
   async step(ms: number): Promise<void> {
@@ -118,6 +130,7 @@ async function ask({ key, namespaces, everyMs, fromMs, untilMs }: Asking): Promi
   readonly askedMs: readonly number[];
 }> {
   const time = new FakeTime();
+  vi.spyOn(AbortSignal, 'timeout').mockImplementation(time.timeout);
   const operations = new AdminsKey(time, key);
   const options = { address: 'localhost:1', apiVersion: 'v0.13.0', apiKey: fixedApiKey('any') };
   const roles = new TemporalCloudRoles({ ...options, clock: time, operations });
@@ -153,6 +166,13 @@ describe.each<[string, AdminOf]>([
     const steady = askedMs.filter((atMs) => atMs >= fromMs);
     expect(steady.length).toBeGreaterThan(2 * namespaces * 8);
     expect(mostWithin(60_000, steady)).toBeLessThanOrEqual(600);
+  });
+
+  test('of 300 namespaces in use none is ever refused: its lists wait for their turn', async () => {
+    const [namespaces, everyMs, fromMs, untilMs] = [300, 10_000, 200_000, 400_000];
+    const { answers } = await ask({ key, namespaces, everyMs, fromMs, untilMs });
+    expect(answers).toHaveLength(namespaces * 20);
+    expect(answers.filter(({ status }) => status === 'rejected')).toEqual([]);
   });
 
   test('1,000 namespaces that are all asked about at once cost 40 requests, then 10 a second', async () => {
