@@ -15,8 +15,6 @@ const GARBAGE_COLLECTION = [
   // Once a server has idled, V8 collects its whole heap each time that it has grown by a few MiB, which is every third
   // large body, and spends more on that than on opening them. Up to four times what lives there it may now hold.
   '--heap-growing-percent=300',
-  // What is young begins with 1 MiB of room, and a first page is moved about while it is opened. Now it has 16 at once.
-  '--semi-space-growth-factor=16',
   // Where long pages come first, V8 takes what they are made of for lasting, and makes it where only that should lie.
   '--no-allocation-site-pretenuring',
 ];
