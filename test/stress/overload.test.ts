@@ -1,13 +1,12 @@
 // strength.md §3: more comes than can be answered, and many sockets on which nothing comes; full figures by `npm run stress`.
 import { Agent } from 'node:http';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { percentile } from '../../bench/load.js';
 import { volume } from '../access/random.js';
 import { HEADERS_TIMEOUT_MS } from '../../src/server/limits.js';
 import { connectRaw, type RawConnection } from '../server/raw-connection.js';
-import { plantSecret } from '../streams.js';
 import { startLoadedServer, type LoadedServer } from './loaded-server.js';
+import { atRate, inLanes, sealedBy, type Asked, type Load } from './loading.js';
 
 const PAYLOADS = 50;
 const PLACES = 32;
@@ -15,16 +14,13 @@ const WAITING = 64;
 const SLOW_SOCKETS = volume(5_000);
 const LASTS_MS = volume(60_000);
 const TIMES_CAPACITY = 3;
-/** Requests of ours that have no answer yet: beyond it a caller of ours does not even connect. */
-const MOST_OUTSTANDING = 400;
-const TICK_MS = 10;
 const MAX_RESIDENT_MIB = 512;
 /** In CI other tests take the processors meanwhile, and there only what is counted is asserted. */
 const IS_FULL = process.env['KEYHOLE_FULL'] === '1';
 
 let server: LoadedServer;
 let slow: RawConnection[];
-let sealed: string;
+let asked: Asked;
 const opened: { atMs: number; closedMs: number }[] = [];
 
 beforeAll(async () => {
@@ -38,98 +34,9 @@ beforeAll(async () => {
       one.closedMs = performance.now();
     });
   }
-  const metadata = { encoding: Buffer.from('json/plain').toString('base64') };
-  const text = plantSecret('plaintext of an overloaded server'.padEnd(200, '.'));
-  const data = Buffer.from(JSON.stringify(text)).toString('base64');
-  const body = JSON.stringify({ payloads: Array.from({ length: PAYLOADS }, () => ({ metadata, data })) });
-  sealed = (await server.ask(0, '/encode', body, new Agent())).text;
+  asked = await sealedBy(server, PAYLOADS);
 });
 afterAll(() => server.stop());
-
-interface Load {
-  /** How many answers of each status; 0: none. */
-  readonly statuses: Map<number, number>;
-  /** Of those that were 200. */
-  readonly latenciesMs: number[];
-  readonly perSecond: number;
-  /** 200s for each second of processor time of the server: what else runs on the machine does not count. */
-  readonly perCpuSecond: number;
-}
-
-/** As many at once, one after the other. */
-async function inLanes(lanes: number, lastsMs: number): Promise<Load> {
-  const load = new Loading(lanes);
-  const lane = async (index: number): Promise<void> => {
-    while (load.sinceMs() < lastsMs) await load.ask(index);
-  };
-  await Promise.all(Array.from({ length: lanes }, (_, index) => lane(index)));
-  return load.ended();
-}
-
-/** So many each second, whether the ones before were answered or not. */
-async function atRate(perSecond: number, lastsMs: number): Promise<Load> {
-  const load = new Loading(MOST_OUTSTANDING);
-  let sent = 0;
-  while (load.sinceMs() < lastsMs) {
-    const due = Math.floor((load.sinceMs() / 1_000) * perSecond);
-    for (; sent < due; sent += 1) {
-      if (load.outstanding < MOST_OUTSTANDING) void load.ask(sent);
-    }
-    await pause(TICK_MS);
-  }
-  return load.ended();
-}
-
-class Loading {
-  outstanding = 0;
-  readonly #agent: Agent;
-  readonly #startedMs = performance.now();
-  readonly #cpuSeconds = server.cpuSeconds();
-  readonly #statuses = new Map<number, number>();
-  readonly #latenciesMs: number[] = [];
-  readonly #asked = new Set<Promise<void>>();
-
-  constructor(sockets: number) {
-    this.#agent = new Agent({ keepAlive: true, maxSockets: sockets });
-  }
-
-  sinceMs(): number {
-    return performance.now() - this.#startedMs;
-  }
-
-  ask(index: number): Promise<void> {
-    const startedMs = performance.now();
-    this.outstanding += 1;
-    const asked = server
-      .ask(index, '/decode', sealed, this.#agent)
-      .then(({ status }) => {
-        if (status === 200) this.#latenciesMs.push(performance.now() - startedMs);
-        return status;
-      })
-      .catch(() => 0)
-      .then((status) => {
-        this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
-        this.outstanding -= 1;
-        this.#asked.delete(asked);
-      });
-    this.#asked.add(asked);
-    return asked;
-  }
-
-  async ended(): Promise<Load> {
-    const lastedMs = this.sinceMs();
-    await Promise.all(this.#asked);
-    this.#agent.destroy();
-    const statuses = this.#statuses;
-    const answered = statuses.get(200) ?? 0;
-    return {
-      statuses,
-      latenciesMs: this.#latenciesMs,
-      perSecond: (answered / lastedMs) * 1_000,
-      perCpuSecond: answered / (server.cpuSeconds() - this.#cpuSeconds),
-    };
-  }
-}
 
 describe(`a server at ${TIMES_CAPACITY} times what it can do`, () => {
   let peak: Load;
@@ -138,8 +45,8 @@ describe(`a server at ${TIMES_CAPACITY} times what it can do`, () => {
   const residentMib: number[] = [];
   beforeAll(
     async () => {
-      await inLanes(PLACES, volume(20_000)); // code that was run often is faster
-      peak = await inLanes(PLACES, LASTS_MS / 2);
+      await inLanes(asked, PLACES, volume(20_000)); // code that was run often is faster
+      peak = await inLanes(asked, PLACES, LASTS_MS / 2);
       const agent = new Agent();
       const watching = setInterval(() => {
         const startedMs = performance.now();
@@ -148,7 +55,7 @@ describe(`a server at ${TIMES_CAPACITY} times what it can do`, () => {
           healthMs.push(status === 200 ? performance.now() - startedMs : Infinity);
         });
       }, 250);
-      over = await atRate(TIMES_CAPACITY * peak.perSecond, LASTS_MS);
+      over = await atRate(asked, TIMES_CAPACITY * peak.perSecond, LASTS_MS);
       clearInterval(watching);
       process.stdout.write(
         `overload: peak ${peak.perSecond.toFixed(0)}/s, then ${over.perSecond.toFixed(0)}/s answered ` +
@@ -178,7 +85,7 @@ describe(`a server at ${TIMES_CAPACITY} times what it can do`, () => {
   });
 
   test('is as before afterwards', async () => {
-    const { statuses } = await inLanes(PLACES, 500);
+    const { statuses } = await inLanes(asked, PLACES, 500);
     expect([...statuses.keys()]).toEqual([200]);
   });
 });
