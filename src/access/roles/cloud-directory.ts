@@ -193,11 +193,8 @@ export class CloudDirectory {
     if (seesAccess && account === undefined) return { value: undefined };
     const loaded = await this.#rows(list, namespace, lane, signal, seesAccess ? MAY_NOT_KNOW : NO_SUCH_THING);
     if (seesAccess && loaded.value === undefined) {
-      const consequence = 'nobody is let in by a role on its project';
-      this.#options.logger.warn(
-        { list, namespace },
-        `our API key is not told the assignments: ${consequence}`,
-      );
+      const what = 'our API key is not told the assignments of a namespace, or there is no such namespace';
+      this.#options.logger.warn({ list, namespace }, `${what}: nobody is let in by a role on its project`);
     }
     return loaded;
   }
