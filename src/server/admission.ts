@@ -74,6 +74,9 @@ export class Admission {
   }
 }
 
+/** One for all: it is thrown most where there is least time to collect a stack. */
+const OVERLOADED = new KeyholeError('overloaded', 'this server is busy', { retryAfterMs: 1_000 });
+
 function overloaded(): KeyholeError {
-  return new KeyholeError('overloaded', 'this server is busy', { retryAfterMs: 1_000 });
+  return OVERLOADED;
 }

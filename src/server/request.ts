@@ -76,7 +76,8 @@ function refuse({ exchange, setup }: Turn, error: unknown): void {
     return;
   }
   const response: ErrorResponse = errorResponse(error);
-  if (response.status >= 500) {
+  // of an overload each request's own line says all there is
+  if (response.status >= 500 && response.code !== 'overloaded') {
     setup.parts.logger.warn(
       { requestId: exchange.requestId, error: loggedError(error) },
       'a request failed here',
