@@ -140,6 +140,7 @@ class FileAuditLog implements AuditLog {
     if (this.#current === undefined) return;
     await this.#strangers.end();
     const last = this.#current;
+    await last.commits.end();
     this.#current = undefined;
     await this.#finish(last);
     this.#checkpoints.end();

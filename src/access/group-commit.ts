@@ -88,6 +88,14 @@ export class GroupCommit {
     await Promise.allSettled(this.#pending);
   }
 
+  /** Settles, and has the last refusals told, after which no record comes that would. Never rejects. */
+  async end(): Promise<void> {
+    await this.settled();
+    const { refusals, clock } = this.#options;
+    const gap = refusals.take();
+    if (gap !== undefined) await this.append(gapRecord(gap, clock.wall()), 0).catch(() => undefined);
+  }
+
   /** What is thrown for want of a record; it counts for the next gap. */
   refusal(requests = 1, cause?: unknown): KeyholeError {
     const { refusals, clock } = this.#options;

@@ -82,7 +82,7 @@ export class StreamAuditLog implements AuditLog {
 
   async close(): Promise<void> {
     await this.#strangers.end();
-    await this.#commits.settled();
+    await this.#commits.end();
     this.#checkpoints.end();
   }
 

@@ -406,6 +406,28 @@ describe.each(['write', 'datasync'] as const)('a %s', (operation) => {
     expect((await told(path)).slice(-2)).toEqual([expect.stringMatching(/^gap of 20\d\d$/), 'after']);
   });
 
+  test('whose refusals were the last is told of at the close', async () => {
+    const faults = new Faults();
+    const log = await openLog({ open: faults.open });
+    await log.append(auditEvent('before'));
+    faults[operation] = errorOf('EIO');
+    await expect(log.append(auditEvent('a'))).rejects.toMatchObject(unavailable);
+    faults[operation] = undefined;
+    await log.close();
+    expect(await told(path)).toEqual(['gap of 1']);
+  });
+
+  test.each([errorOf('EIO'), () => new Promise<never>(() => undefined)])(
+    'that still fails or hangs at the close does not keep it',
+    async (fault) => {
+      const faults = new Faults();
+      const log = await openLog({ open: faults.open, deadlineMs: 100 });
+      faults[operation] = fault;
+      await expect(log.append(auditEvent('a'))).rejects.toMatchObject(unavailable);
+      await log.close();
+    },
+  );
+
   test('that hangs forever does not matter in a file opened anew', async () => {
     const faults = new Faults();
     const log = await openLog({ open: faults.open, deadlineMs: 100 });

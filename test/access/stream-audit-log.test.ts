@@ -59,6 +59,19 @@ test('a reader that stands still refuses records in time, and is told of them wh
   expect(stream.ids).toEqual(['start', 'a', 'gap of 2', 'c']);
 });
 
+test('a reader that goes on before the close is told of what was refused', async () => {
+  const stream = new HeldStream();
+  const log = new StreamAuditLog(stream, { writer: WRITER, deadlineMs: 500 });
+  await expect(log.append(auditEvent('a'))).rejects.toMatchObject({ code: 'audit_unavailable' });
+  stream.let();
+  await expect.poll(() => stream.chunks.length).toBe(1);
+  const closed = log.close();
+  await expect.poll(() => stream.held.length).toBe(1);
+  stream.let();
+  await closed;
+  expect(stream.ids).toEqual(['start', 'a', 'gap of 1']);
+});
+
 test('a reader that went away refuses records without ending the process', async () => {
   const reader = spawn(process.execPath, ['-e', ''], { stdio: ['pipe', 'ignore', 'ignore'] });
   await once(reader, 'exit');
