@@ -1,4 +1,5 @@
 // The library: seals and opens payloads in workers and clients.
+export { abortAfter } from './abort-after.js';
 export {
   EncryptionCodec,
   type EncryptionCodecOptions,

@@ -1,6 +1,6 @@
 // A wrapping key in a key service of one's own, which wraps and unwraps over HTTPS.
 import { randomBytes } from 'node:crypto';
-import { KeyholeError, type KeyholeErrorCode, type WrappingKey } from 'temporal-keyhole';
+import { abortAfter, KeyholeError, type KeyholeErrorCode, type WrappingKey } from 'temporal-keyhole';
 
 const CODES: Record<number, KeyholeErrorCode> = {
   403: 'key_denied',
@@ -17,7 +17,7 @@ export function ownWrappingKey(address: string, name: string): WrappingKey {
     const response = await fetch(`${address}/${path}`, {
       method: 'POST',
       redirect: 'error',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]),
+      signal: abortAfter(2_000, signal),
       body: JSON.stringify({ key: name, namespace, data: Buffer.from(bytes).toString('base64') }),
     }).catch((cause: unknown) => Promise.reject(failed('key_unavailable', { cause })));
     const wait = response.headers.get('retry-after');

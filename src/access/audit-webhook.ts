@@ -1,5 +1,6 @@
 // The record a second time, for a collector: never instead of the file, and never in the way of a request.
 import { setTimeout as pause } from 'node:timers/promises';
+import { abortAfter } from '../abort-after.js';
 import { checkpointText } from './audit-checkpoints.js';
 import type { Link } from './audit-record.js';
 import { systemClock, type Clock } from './clock.js';
@@ -161,7 +162,7 @@ export class AuditWebhook {
         'content-type': type,
         ...(authorization !== undefined && { authorization: await authorization() }),
       };
-      const signal = AbortSignal.any([AbortSignal.timeout(DEADLINE_MS), this.#ended.signal]);
+      const signal = abortAfter(DEADLINE_MS, this.#ended.signal);
       const { status } = await fetch(url, { method: 'POST', headers, body, signal });
       if (status >= 200 && status < 300) return this.#delivered();
       this.#failed({ status });

@@ -6,6 +6,7 @@ import { homedir, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { abortAfter } from '../abort-after.js';
 
 const ANSWERS_WITHIN_MS = 10_000;
 const RELEASE_CONNECTS_WITHIN_MS = 5_000;
@@ -247,11 +248,10 @@ async function keep(path: string, binary: Uint8Array): Promise<string> {
 
 async function get(options: TemporalCliOptions, url: string, withinMs: number): Promise<Response> {
   const { fetch = globalThis.fetch, signal } = options;
-  const timeout = AbortSignal.timeout(withinMs);
   const { host } = new URL(url);
   let answer: Response;
   try {
-    answer = await fetch(url, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
+    answer = await fetch(url, { signal: abortAfter(withinMs, signal) });
   } catch (error) {
     throw new Error(`${host} cannot be reached`, { cause: error });
   }

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
+import { abortAfter } from '../abort-after.js';
 import type { Endings } from './endings.js';
 import { DIRECT } from './loopback.js';
 
@@ -88,7 +89,7 @@ function argumentsOf({ port, uiPort, namespaces }: TemporalServerOptions): strin
 /** Resolves once every namespace is served. */
 async function ready(address: string, options: TemporalServerOptions): Promise<void> {
   const { Connection } = await import('@temporalio/client');
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(READY_WITHIN_MS)]);
+  const signal = abortAfter(READY_WITHIN_MS, options.signal);
   const connection = Connection.lazy({ address, channelArgs: DIRECT });
   try {
     for (const namespace of options.namespaces)

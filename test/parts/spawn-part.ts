@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { abortAfter } from '../../src/abort-after.js';
 
 const POLL_EVERY_MS = 50;
 const KILL_AFTER_MS = 5_000;
@@ -80,7 +81,7 @@ async function ready(
   withinMs: number,
 ): Promise<void> {
   const over = new AbortController();
-  const signal = AbortSignal.any([over.signal, AbortSignal.timeout(withinMs)]);
+  const signal = abortAfter(withinMs, over.signal);
   try {
     await Promise.race([
       poll((within) => isReady(within, said()), signal, withinMs),
@@ -166,7 +167,7 @@ export async function freePort(): Promise<number> {
 
 /** Whether a GET of `url` is answered 200, as a part's readiness. */
 export async function answersOk(url: string, signal: AbortSignal): Promise<boolean> {
-  const answer = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]) });
+  const answer = await fetch(url, { signal: abortAfter(2_000, signal) });
   await answer.arrayBuffer();
   return answer.ok;
 }

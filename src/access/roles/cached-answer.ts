@@ -1,4 +1,5 @@
 // One answer kept while it is fresh, and a while longer if it cannot be had anew; one load in flight.
+import { abortAfter } from '../../abort-after.js';
 import { KeyholeError } from '../../errors.js';
 import { ageMs, momentOf, type Clock, type Moment } from '../clock.js';
 import { untilAborted } from '../until-aborted.js';
@@ -115,7 +116,7 @@ export class CachedAnswer<T> {
     const at = momentOf(clock);
     const again = this.#kept !== undefined;
     const deadlineMs = again ? Math.max(LOAD_DEADLINE_MS, staleMs / 2) : LOAD_DEADLINE_MS;
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(deadlineMs)]);
+    const signal = abortAfter(deadlineMs, this.#abort.signal);
     try {
       return { ...(await untilAborted(load(signal, again), signal, late)), at };
     } catch (error) {

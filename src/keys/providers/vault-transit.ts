@@ -1,5 +1,6 @@
 // The transit engine of HashiCorp Vault or OpenBao as the wrapping key: a data key of ours, encrypt and decrypt.
 import { randomBytes } from 'node:crypto';
+import { abortAfter } from '../../abort-after.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { DATA_KEY_BYTES } from '../data-key.js';
 import { namespaceTemplate } from '../key-template.js';
@@ -193,7 +194,7 @@ class Vault {
     const response = await this.#fetch(`${this.#mountUrl}/${operation}/${encodeURIComponent(key)}`, {
       method: 'POST',
       redirect: 'manual',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]),
+      signal: abortAfter(this.#timeoutMs, signal),
       headers: {
         'content-type': 'application/json',
         'x-vault-request': 'true',
