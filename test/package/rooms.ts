@@ -3,15 +3,16 @@
 /** Files of `src/` itself are rooms of their own. */
 export const ROOMS = {
   errors: [],
+  'abort-after': [],
   observer: ['errors'],
-  keys: ['errors', 'observer'],
+  keys: ['abort-after', 'errors', 'observer'],
   codec: ['keys', 'errors', 'observer'],
-  access: ['errors', 'observer'],
+  access: ['abort-after', 'errors', 'observer'],
   server: ['codec', 'access', 'errors', 'observer'],
   config: ['server', 'codec', 'access', 'keys', 'errors', 'observer'],
-  dev: ['config', 'server', 'codec', 'access', 'keys', 'errors', 'observer'],
+  dev: ['config', 'server', 'codec', 'access', 'keys', 'abort-after', 'errors', 'observer'],
   cli: ['dev', 'config', 'server', 'codec', 'access', 'keys', 'testing', 'errors', 'observer'],
-  index: ['codec', 'keys', 'errors', 'observer'],
+  index: ['codec', 'keys', 'abort-after', 'errors', 'observer'],
   testing: ['keys', 'errors'],
 } as const satisfies Record<string, readonly string[]>;
 
