@@ -14,9 +14,10 @@ import { startDevProcess, type DevProcess } from './dev-process.js';
 const NOTICE = '[keyhole notice]';
 
 describeWithParts(['temporal'], 'dev mode on a Temporal server, once', ({ temporal }) => {
-  test('prints who saw what as a table, and ends with 0 and nothing left running', async () => {
+  test('prints who saw what as a table, and ends with 0 and nothing left running', { timeout: 90_000 }, async () => {
     const dev = startDevProcess(temporal, true);
-    expect(await dev.ended).toBe(0);
+    const code = await dev.ended;
+    expect(code, dev.said()).toBe(0);
     expect(dev.said()).toMatch(
       /alice +admin +orders\.a1b2c +a script +200 +"Hello, Temporal", why the payment failed, 1 MB of input\n/,
     );
@@ -38,8 +39,8 @@ describeWithParts(['temporal', 'chromium'], 'dev mode on a Temporal server, unti
 
   beforeAll(async () => {
     dev = startDevProcess(temporal, false);
-    const [started] = await Promise.all([launchChromium(), dev.until('Ctrl-C ends everything')]);
-    browser = started;
+    browser = await launchChromium();
+    await dev.until('Ctrl-C ends everything');
     codec = /Open (http:\S+)\/signin/.exec(dev.said())?.[1] ?? '';
     ui = new URL(codec).origin;
   });
