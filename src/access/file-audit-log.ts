@@ -126,6 +126,8 @@ class FileAuditLog implements AuditLog {
     const old = this.#current;
     if (old === undefined) return;
     if (!old.commits.stuck && (await (await old.file).isInPlace())) return;
+    // meanwhile somebody else asked for the same, or closed it
+    if (this.#current !== old) return;
     const begun = this.#successor(old);
     const orOld = begun.catch(async () => {
       await old.commits.ended();
@@ -137,11 +139,10 @@ class FileAuditLog implements AuditLog {
   }
 
   async close(): Promise<void> {
-    if (this.#current === undefined) return;
     await this.#strangers.end();
-    const last = this.#current;
+    const last = this.#takeCurrent();
+    if (last === undefined) return;
     await last.commits.end();
-    this.#current = undefined;
     await this.#finish(last);
     this.#checkpoints.end();
   }
@@ -157,6 +158,13 @@ class FileAuditLog implements AuditLog {
   #open(): GroupCommit {
     if (this.#current !== undefined) return this.#current.commits;
     throw new KeyholeError('audit_unavailable', 'the audit file is closed');
+  }
+
+  /** What is written until now; from now on it is closed to whoever appends or opens it anew. */
+  #takeCurrent(): Current | undefined {
+    const current = this.#current;
+    this.#current = undefined;
+    return current;
   }
 
   #writingTo(file: Promise<AuditFile>): Current {
@@ -179,8 +187,7 @@ class FileAuditLog implements AuditLog {
   }
 
   /** Closing waits for a write that hangs; nobody waits for both. */
-  async #finish(current: Current | undefined): Promise<void> {
-    if (current === undefined) return;
+  async #finish(current: Current): Promise<void> {
     await current.commits.settled();
     const signal = AbortSignal.timeout(this.#settings.deadlineMs);
     const closed = current.file.then((file) => file.close());

@@ -58,6 +58,7 @@ class Faults {
 
   readonly open: OpenAuditFile = async (file) => {
     const real = await openForAppending(file);
+    this.done.push('open');
     return this.#with(real);
   };
 
@@ -74,7 +75,10 @@ class Faults {
     };
     return {
       stat: real.stat.bind(real),
-      close: real.close.bind(real),
+      close: async () => {
+        await real.close();
+        this.done.push('close');
+      },
       write: write as AuditFileHandle['write'],
       datasync: async () => {
         await this.datasync?.();
@@ -503,6 +507,39 @@ describe('a file removed under us', () => {
     await log.reopen();
     await log.append(auditEvent('after'));
     expect(await told(path)).toEqual(['gap of 1', 'after']);
+  });
+});
+
+describe('each file that was begun is closed', () => {
+  const left = ({ done }: Faults): number =>
+    done.filter((what) => what === 'open').length - done.filter((what) => what === 'close').length;
+
+  test('where it is opened anew while the last gap is told', async () => {
+    const faults = new Faults();
+    const log = await openLog({ open: faults.open });
+    faults.datasync = errorOf('EIO');
+    await expect(log.append(auditEvent('a'))).rejects.toMatchObject(unavailable);
+    const telling = gate();
+    const told = gate();
+    faults.datasync = () => {
+      telling.open();
+      return told.closed;
+    };
+    const closed = log.close();
+    await telling.closed;
+    const reopened = log.reopen();
+    told.open();
+    await Promise.all([closed, reopened]);
+    expect(left(faults)).toBe(0);
+  });
+
+  test('where it is opened anew twice at once', async () => {
+    const faults = new Faults();
+    const log = await openLog({ open: faults.open });
+    renameSync(path, `${path}.1`);
+    await Promise.all([log.reopen(), log.reopen()]);
+    await log.close();
+    expect(left(faults)).toBe(0);
   });
 });
 
