@@ -1,8 +1,9 @@
 // One chain in one file that only grows; after anything went wrong a new chain begins in a new file.
-import { constants, type Stats } from 'node:fs';
-import { chmod, link, open, realpath, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { chmod, link, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AuditChain } from './audit-chain.js';
+import type { AuditFileHandle, OpenAuditFile } from './audit-handle.js';
 import {
   startRecord,
   type AuditRecord,
@@ -11,16 +12,6 @@ import {
   type Link,
 } from './audit-record.js';
 import { archivedName, lastLinkIn } from './audit-tail.js';
-
-/** What is used of an open file. */
-export type AuditFileHandle = Pick<FileHandle, 'write' | 'datasync' | 'stat' | 'close'>;
-
-/** Makes `path` (mode 0600), at which nothing may lie, and opens it to append. A seam for tests. */
-export type OpenAuditFile = (path: string) => Promise<AuditFileHandle>;
-
-const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL;
-
-export const openForAppending: OpenAuditFile = (path) => open(path, FLAGS, 0o600);
 
 export interface AuditFilePlace {
   readonly path: string;
@@ -88,7 +79,7 @@ export class AuditFile {
     try {
       await writeAll(handle, lines);
       await handle.datasync();
-      await assertOurs(this.#writing);
+      assertOurs(this.#writing);
       this.#last = chain.last;
       this.#place.onLines?.(lines, records.length);
     } catch (error) {
@@ -101,7 +92,8 @@ export class AuditFile {
   /** Whether the file that is written lies at the path. */
   async isInPlace(): Promise<boolean> {
     if (this.#writing === undefined) return false;
-    const [own, there] = await Promise.all([this.#writing.handle.stat(), lyingAt(this.#place.path)]);
+    const own = this.#writing.handle.stat();
+    const there = await lyingAt(this.#place.path);
     return there !== undefined && sameFile(own, there);
   }
 
@@ -189,12 +181,12 @@ async function syncDirectory(path: string): Promise<void> {
 }
 
 async function writeAll(handle: AuditFileHandle, bytes: Buffer): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
+  for (let at = 0; at < bytes.length;) at += await handle.write(bytes, at);
 }
 
 /** What was removed under us takes what we write with it; what was only renamed does not. */
-async function assertOurs({ handle, size }: Writing): Promise<void> {
-  const there = await handle.stat();
+function assertOurs({ handle, size }: Writing): void {
+  const there = handle.stat();
   if (there.nlink === 0) throw new Error('the audit file was removed');
   if (there.size !== size) throw new Error('the audit file was changed by somebody else');
 }

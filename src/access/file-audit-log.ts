@@ -2,13 +2,8 @@
 import { KeyholeError } from '../errors.js';
 import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
 import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
-import {
-  AuditFile,
-  openForAppending,
-  type AuditFilePlace,
-  type OnLines,
-  type OpenAuditFile,
-} from './audit-file.js';
+import { AuditFile, type AuditFilePlace, type OnLines } from './audit-file.js';
+import { openForAppending, type OpenAuditFile } from './audit-handle.js';
 import {
   configurationRecord,
   requestRecord,

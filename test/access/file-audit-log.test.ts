@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openForAppending, type AuditFileHandle, type OpenAuditFile } from '../../src/access/audit-file.js';
+import { openForAppending, type AuditFileHandle, type OpenAuditFile } from '../../src/access/audit-handle.js';
 import type { AuditEvent, AuditLog } from '../../src/access/audit-log.js';
 import { filesOfRecord } from '../../src/access/audit-tail.js';
 import { verifyAudit } from '../../src/access/audit-verify.js';
@@ -62,24 +62,18 @@ class Faults {
     return this.#with(real);
   };
 
-  #with(real: Awaited<ReturnType<typeof openForAppending>>): AuditFileHandle {
-    const write = async (
-      bytes: Buffer,
-      offset: number,
-    ): Promise<{ bytesWritten: number; buffer: Buffer }> => {
-      await this.write?.();
-      this.done.push('write');
-      const length = Math.min(this.portion, bytes.length - offset);
-      const { bytesWritten } = await real.write(bytes, offset, length);
-      return { bytesWritten, buffer: bytes };
-    };
+  #with(real: AuditFileHandle): AuditFileHandle {
     return {
-      stat: real.stat.bind(real),
+      stat: () => real.stat(),
       close: async () => {
         await real.close();
         this.done.push('close');
       },
-      write: write as AuditFileHandle['write'],
+      write: async (bytes, offset) => {
+        await this.write?.();
+        this.done.push('write');
+        return real.write(bytes.subarray(0, offset + this.portion), offset);
+      },
       datasync: async () => {
         await this.datasync?.();
         await real.datasync();
