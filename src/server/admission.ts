@@ -1,6 +1,6 @@
 // How much this server has on its hands: requests in flight, requests that wait, body bytes held.
 import { KeyholeError } from '../errors.js';
-import type { Limits } from './limits.js';
+import { MAX_PAUSED, REFUSAL_PAUSE_MS, type Limits } from './limits.js';
 import { Places } from './places.js';
 import type { Share } from './share.js';
 
@@ -15,6 +15,8 @@ export class Admission {
   readonly #places = new Places();
   readonly #taken = new Map<string, Taken>();
   #heldBytes = 0;
+  /** Requests that wait to be refused. */
+  #paused = 0;
 
   get levels(): { readonly inFlight: number; readonly waiting: number; readonly heldBytes: number } {
     const { taken: inFlight, waiting } = this.#places;
@@ -22,12 +24,26 @@ export class Admission {
   }
 
   /**
-   * Does `work` in a place, waiting for one at most a second, whether or not its answer is taken.
+   * Does `work` in a place, waiting for one at most a second, whether or not its answer is taken. Where there is no room
+   * even to wait, the refusal comes a quarter of a second later, unless very many wait for theirs.
    *
    * @throws KeyholeError `overloaded`; what `work` throws.
    */
-  during<T>({ concurrency, waiting }: Limits, work: () => Promise<T>): Promise<T> {
-    return this.#places.during({ places: concurrency, waiting, full: overloaded }, work);
+  async during<T>({ concurrency, waiting }: Limits, work: () => Promise<T>): Promise<T> {
+    const count = { places: concurrency, waiting, full: overloaded };
+    if (!this.#places.hasRoom(count)) {
+      await this.#pauseRefusal();
+      throw overloaded();
+    }
+    return await this.#places.during(count, work);
+  }
+
+  /** A client that asks again at once, as many do, costs less the later it is refused. */
+  async #pauseRefusal(): Promise<void> {
+    if (this.#paused >= MAX_PAUSED) return;
+    this.#paused += 1;
+    await new Promise((resolve) => setTimeout(resolve, REFUSAL_PAUSE_MS));
+    this.#paused -= 1;
   }
 
   /**

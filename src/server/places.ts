@@ -18,6 +18,11 @@ export class Places {
     return this.#taken === 0;
   }
 
+  /** Whether whoever comes now finds a place, or may wait for one. */
+  hasRoom({ places, waiting }: PlaceCount): boolean {
+    return this.#taken < places || this.#waiting.size < waiting;
+  }
+
   get taken(): number {
     return this.#taken;
   }
@@ -41,12 +46,13 @@ export class Places {
     }
   }
 
-  async #enter({ places, waiting, full }: PlaceCount): Promise<void> {
+  async #enter(count: PlaceCount): Promise<void> {
+    const { places, full } = count;
+    if (!this.hasRoom(count)) throw full();
     if (this.#taken < places) {
       this.#taken += 1;
       return;
     }
-    if (this.#waiting.size >= waiting) throw full();
     await new Promise<void>((resolve, reject) => {
       const admit = (): void => {
         clearTimeout(timer);

@@ -245,6 +245,40 @@ describe('requests in flight', () => {
   });
 });
 
+describe('requests that find no room even to wait', () => {
+  const limits = { ...DEFAULT_LIMITS, concurrency: 1, waiting: 0 };
+  let admission: Admission;
+  let refusals: number;
+  const ask = (): void => {
+    admission.during(limits, () => Promise.resolve()).catch(() => (refusals += 1));
+  };
+  beforeEach(() => {
+    vi.useFakeTimers();
+    admission = new Admission();
+    refusals = 0;
+    void admission.during(limits, () => new Promise(() => undefined));
+  });
+
+  test('are refused a quarter of a second later: whoever asks again at once costs less', async () => {
+    ask();
+    await vi.advanceTimersByTimeAsync(249);
+    expect(refusals).toBe(0);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(refusals).toBe(1);
+  });
+
+  test('are refused at once while a thousand of them wait', async () => {
+    for (let asked = 0; asked < 1_003; asked += 1) ask();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(refusals).toBe(3);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(refusals).toBe(1_003);
+    ask();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(refusals).toBe(1_003);
+  });
+});
+
 describe('body bytes held', () => {
   test('by all requests together are bounded, and let go again', async () => {
     const server = await start({ heldBytes: 1024 * 1024, bodyBytes: 1024 * 1024 });
