@@ -3,6 +3,7 @@ import { KeyholeError } from '../errors.js';
 import { MAX_PAUSED, REFUSAL_PAUSE_MS, type Limits } from './limits.js';
 import { Places } from './places.js';
 import type { Share } from './share.js';
+import { ShortTurns } from './short-turns.js';
 
 /** Of one share, what is in use. */
 interface Taken {
@@ -13,6 +14,7 @@ interface Taken {
 /** One instance a server; the limits come with each call, so that a reload changes them. */
 export class Admission {
   readonly #places = new Places();
+  readonly #turns = new ShortTurns();
   readonly #taken = new Map<string, Taken>();
   #heldBytes = 0;
   /** Requests that wait to be refused. */
@@ -21,6 +23,11 @@ export class Admission {
   get levels(): { readonly inFlight: number; readonly waiting: number; readonly heldBytes: number } {
     const { taken: inFlight, waiting } = this.#places;
     return { inFlight, waiting, heldBytes: this.#heldBytes };
+  }
+
+  /** To be told of each connection: while they come, work begins a little at a time, or they would wait for it. */
+  connected(): void {
+    this.#turns.connected();
   }
 
   /**
@@ -35,7 +42,10 @@ export class Admission {
       await this.#pauseRefusal();
       throw overloaded();
     }
-    return await this.#places.during(count, work);
+    return await this.#places.during(count, async () => {
+      await this.#turns.mayBegin();
+      return await work();
+    });
   }
 
   /** A client that asks again at once, as many do, costs less the later it is refused. */

@@ -3,6 +3,9 @@ import type { Exchange } from './exchange.js';
 
 /** 200 or 503; never asks a key service or the Operations API, or one outage would empty the balancer. */
 export function answerHealth(exchange: Exchange, good: boolean): void {
-  const body = Buffer.from(JSON.stringify({ status: good ? 'ok' : 'not ready' }));
-  exchange.answer(good ? 200 : 503, good ? 'ok' : 'not_ready', body);
+  exchange.answer(good ? 200 : 503, good ? 'ok' : 'not_ready', healthBody(good));
+}
+
+export function healthBody(good: boolean): Buffer {
+  return Buffer.from(JSON.stringify({ status: good ? 'ok' : 'not ready' }));
 }

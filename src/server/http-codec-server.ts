@@ -114,6 +114,7 @@ export class HttpCodecServer implements CodecServer {
   #prepare(server: Server | HttpsServer): Server | HttpsServer {
     server.maxHeadersCount = 0; // else Node silently drops what is beyond it
     server.on('connection', (socket: Socket) => {
+      this.#admission.connected();
       const { parts, trusted } = this.#setup;
       const caps = { most: parts.options.limits.connections, ofStrangers: MAX_STRANGER_CONNECTIONS };
       this.#connections.opened(socket, strangerFrom(socket.remoteAddress, trusted), caps);

@@ -3,9 +3,10 @@ import type { Meter } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Observer } from '../observer.js';
+import { createMetricsListener } from './metrics-listener.js';
 import { measureProcess } from './process-metrics.js';
 import { Tally } from './tally.js';
 
@@ -43,13 +44,13 @@ export interface Metrics {
   decisionAge(ageMs: number): void;
   /** How long a record took to be durable. */
   recorded(durationMs: number): void;
-  /** Called whenever Prometheus asks; one server a process. */
+  /** Called whenever Prometheus or an orchestrator asks; one server a process. */
   levels(read: () => Levels): void;
   /** A line of the record was told as a checkpoint: its place in its chain, and that it was now. */
   auditCheckpoint(sequence: number): void;
   /** Lines of the record that its webhook got, or never will. */
   auditCopied(outcome: 'delivered' | 'dropped', count: number): void;
-  /** Serves `GET /metrics` on a listener of its own; port 0 takes a free one. */
+  /** Serves `GET /metrics` and `/health/*` on a listener of its own; port 0 takes a free one. */
   listen(address: { readonly host: string; readonly port: number }): Promise<{ url: string; port: number }>;
   close(): Promise<void>;
 }
@@ -79,6 +80,7 @@ export function createMetrics(version = 'unknown'): Metrics {
       result.observe(1, { version, node: process.versions.node });
     });
   let server: Server | undefined;
+  let read: (() => Levels) | undefined;
   const payloads: PayloadTally = new Tally(meter, 'keyhole_payloads', 'payloads by format and outcome', [
     'format',
     'outcome',
@@ -86,17 +88,21 @@ export function createMetrics(version = 'unknown'): Metrics {
   const observer = payloadObserver(meter, payloads);
   return {
     ...requestMetrics(meter),
-    levels: levelGauges(meter),
+    levels: (levels) => {
+      read = levels;
+      measureLevels(meter, levels);
+    },
     observer: () => observer,
     payloads: (outcome, count) => {
       if (count > 0) payloads.add(count, 'any', outcome);
     },
     listen: async ({ host, port }) => {
-      server = createServer((request, response) => {
-        if (request.method === 'GET' && request.url?.split('?')[0] === '/metrics') {
+      server = createMetricsListener(
+        (request, response) => {
           exporter.getMetricsRequestHandler(request, response);
-        } else response.writeHead(404).end();
-      });
+        },
+        () => read?.().ready === true,
+      );
       server.listen(port, host);
       await once(server, 'listening');
       const bound = (server.address() as AddressInfo).port;
@@ -161,25 +167,23 @@ function requestMetrics(
   };
 }
 
-function levelGauges(meter: Meter): Metrics['levels'] {
-  return (read) => {
-    const gauge = (name: string, description: string, of: (levels: Levels) => number | undefined): void => {
-      meter.createObservableGauge(name, { description }).addCallback((result) => {
-        const level = of(read());
-        if (level !== undefined) result.observe(level);
-      });
-    };
-    gauge('keyhole_ready', 'whether /health/ready answers 200', ({ ready }) => (ready ? 1 : 0));
-    gauge('keyhole_connections', 'open connections', ({ connections }) => connections);
-    gauge('keyhole_requests_in_flight', 'requests that have a place', ({ inFlight }) => inFlight);
-    gauge('keyhole_requests_waiting', 'requests that wait for a place', ({ waiting }) => waiting);
-    gauge('keyhole_body_bytes_held', 'bytes of bodies in memory', ({ heldBytes }) => heldBytes);
-    gauge(
-      'keyhole_certificate_expiry_time_seconds',
-      'end of the certificate, since the epoch',
-      ({ certificateExpiresMs: at }) => (at === undefined ? undefined : at / 1000),
-    );
+function measureLevels(meter: Meter, read: () => Levels): void {
+  const gauge = (name: string, description: string, of: (levels: Levels) => number | undefined): void => {
+    meter.createObservableGauge(name, { description }).addCallback((result) => {
+      const level = of(read());
+      if (level !== undefined) result.observe(level);
+    });
   };
+  gauge('keyhole_ready', 'whether /health/ready answers 200', ({ ready }) => (ready ? 1 : 0));
+  gauge('keyhole_connections', 'open connections', ({ connections }) => connections);
+  gauge('keyhole_requests_in_flight', 'requests that have a place', ({ inFlight }) => inFlight);
+  gauge('keyhole_requests_waiting', 'requests that wait for a place', ({ waiting }) => waiting);
+  gauge('keyhole_body_bytes_held', 'bytes of bodies in memory', ({ heldBytes }) => heldBytes);
+  gauge(
+    'keyhole_certificate_expiry_time_seconds',
+    'end of the certificate, since the epoch',
+    ({ certificateExpiresMs: at }) => (at === undefined ? undefined : at / 1000),
+  );
 }
 
 type PayloadTally = Tally<readonly ['format', 'outcome']>;

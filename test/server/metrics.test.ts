@@ -54,9 +54,29 @@ test('counts go on where a reload asks for the observer again', async () => {
   expect(await page()).toMatch(/^keyhole_key_cache_total\{hit="true"\S*\} 2/m);
 });
 
-test('only GET /metrics is answered', async () => {
-  expect((await fetch(url, { method: 'POST' })).status).toBe(404);
-  expect((await fetch(url.replace('/metrics', '/'))).status).toBe(404);
+test('orchestrators are told here too whether the server lives and is ready', async () => {
+  const health = async (path: string): Promise<unknown[]> => {
+    const answer = await fetch(new URL(path, url));
+    return [answer.status, await answer.json()];
+  };
+  expect(await health('/health/live')).toEqual([200, { status: 'ok' }]);
+  expect(await health('/health/ready')).toEqual([200, { status: 'ok' }]);
+  await running.stop();
+  expect(await health('/health/live')).toEqual([200, { status: 'ok' }]);
+  expect(await health('/health/ready')).toEqual([503, { status: 'not ready' }]);
+});
+
+test('a server that does not listen yet is not ready', async () => {
+  const early = createMetrics();
+  const { url: earlyUrl } = await early.listen({ host: '127.0.0.1', port: 0 });
+  expect((await fetch(new URL('/health/ready', earlyUrl))).status).toBe(503);
+  await early.close();
+});
+
+test('nothing else is answered, and only GET', async () => {
+  for (const path of ['/metrics', '/health/live'])
+    expect((await fetch(new URL(path, url), { method: 'POST' })).status).toBe(404);
+  for (const path of ['/', '/health', '/decode']) expect((await fetch(new URL(path, url))).status).toBe(404);
 });
 
 test('a port that is taken is told', async () => {

@@ -15,6 +15,8 @@ export interface LoadedServer extends Stoppable {
   readonly port: number;
   /** One of four callers asks; `agent` is theirs. Answers with the status; rejects without an answer. */
   ask(index: number, path: string, body: string, agent: Agent): Promise<{ status: number; text: string }>;
+  /** Asks as an orchestrator does. */
+  isLive(): Promise<boolean>;
   /** Resident now, in MiB. */
   residentMib(): number;
   /** User and system time so far. */
@@ -39,6 +41,7 @@ export async function startLoadedServer(limits: object): Promise<LoadedServer> {
   };
   await configure(directory, {
     trustedProxies: ['127.0.0.1/32'],
+    metrics: { listen: '127.0.0.1:0' },
     limits: { ...lifted, ...limits },
     keys: [{ namespaces: [ORDERS], wrap: { provider: 'local', file: 'keys.yaml' } }],
     access: {
@@ -49,10 +52,11 @@ export async function startLoadedServer(limits: object): Promise<LoadedServer> {
   });
   const env = { KEYHOLE_LISTEN: '127.0.0.1:0', KEYHOLE_LOG_LEVEL: 'error' };
   const command = new Command(['serve'], { cwd: directory, env });
-  const [, port = ''] = await command.says('stdout', /"url":"[^"]+:(\d+)"/);
+  const [, port = '', inner = ''] = await command.says('stdout', /"url":"[^"]+:(\d+)","metrics":"([^"]+)"/);
   return {
     port: Number(port),
     ask: (index, path, body, agent) => post(Number(port), index, path, body, agent),
+    isLive: async () => (await fetch(new URL('/health/live', inner))).status === 200,
     residentMib: () =>
       Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${command.pid}/status`, 'utf8'))?.[1]) / 1024,
     cpuSeconds: () => {
@@ -82,8 +86,7 @@ function post(
       'content-length': body.length,
       'x-namespace': ORDERS,
     };
-    const method = path.startsWith('/health') ? 'GET' : 'POST';
-    const asking = request({ host: '127.0.0.1', port, path, method, agent, headers }, (answer) => {
+    const asking = request({ host: '127.0.0.1', port, path, method: 'POST', agent, headers }, (answer) => {
       const chunks: string[] = [];
       answer.setEncoding('utf8').on('data', (text: string) => chunks.push(text));
       answer.on('error', reject);
@@ -92,6 +95,6 @@ function post(
       });
     });
     asking.on('error', reject);
-    asking.end(method === 'POST' ? body : undefined);
+    asking.end(body);
   });
 }

@@ -1,5 +1,4 @@
 // strength.md §3: more comes than can be answered, and many sockets on which nothing comes; full figures by `npm run stress`.
-import { Agent } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { percentile } from '../../bench/load.js';
 import { volume } from '../access/random.js';
@@ -47,13 +46,12 @@ describe(`a server at ${TIMES_CAPACITY} times what it can do`, () => {
     async () => {
       await inLanes(asked, PLACES, volume(20_000)); // code that was run often is faster
       peak = await inLanes(asked, PLACES, LASTS_MS / 2);
-      const agent = new Agent();
       const asks: Promise<void>[] = [];
       const watching = setInterval(() => {
         const startedMs = performance.now();
         residentMib.push(server.residentMib());
-        const answered = server.ask(0, '/health/live', '', agent).then(({ status }) => {
-          healthMs.push(status === 200 ? performance.now() - startedMs : Infinity);
+        const answered = server.isLive().then((isLive) => {
+          healthMs.push(isLive ? performance.now() - startedMs : Infinity);
         });
         asks.push(answered);
       }, 250);
