@@ -201,7 +201,7 @@ async function benchRecordedDecode(issuer: Issuer): Promise<void> {
     Authorization: `Bearer ${await issuer.token(ALICE)}`,
   };
   const body = writePayloads(await codec.encode([plain]));
-  const work: Work = { headers, body, requests: 300, ca: issuer.ca };
+  const work: Work = { headers, body, requests: 300, lanes: 4, ca: issuer.ca };
   const rates: number[][] = [[], []];
   const costs: number[][] = [[], []];
   for (let round = 0; round <= ROUNDS; round += 1) {

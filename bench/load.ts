@@ -4,12 +4,12 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { ServerProcess } from './server-process.js';
 
-const LANES = 4;
-
 export interface Work {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
   readonly requests: number;
+  /** How many are asked at once, on connections that are kept. */
+  readonly lanes: number;
   /** PEM of the authority of an https server. */
   readonly ca: string;
 }
@@ -21,9 +21,9 @@ export interface Figures {
   readonly latenciesMs: readonly number[];
 }
 
-/** Four at a time, on connections that are kept. The first tenth does not count. */
+/** The first tenth does not count. */
 export async function measure(server: ServerProcess, work: Work): Promise<Figures> {
-  const agent = agentFor(server.url, work.ca);
+  const agent = agentFor(server.url, work);
   await inLanes(server.url, agent, { ...work, requests: work.requests / 10 });
   const before = server.cpuSeconds();
   const latenciesMs = await inLanes(server.url, agent, work);
@@ -42,12 +42,12 @@ async function inLanes(url: string, agent: HttpAgent, work: Work): Promise<numbe
       latenciesMs.push(performance.now() - startedMs);
     }
   };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  await Promise.all(Array.from({ length: work.lanes }, lane));
   return latenciesMs;
 }
 
-function agentFor(url: string, ca: string): HttpAgent {
-  const options = { keepAlive: true, maxSockets: LANES };
+function agentFor(url: string, { ca, lanes }: Work): HttpAgent {
+  const options = { keepAlive: true, maxSockets: lanes };
   return url.startsWith('https:') ? new HttpsAgent({ ...options, ca }) : new HttpAgent(options);
 }
 
