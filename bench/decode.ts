@@ -14,6 +14,8 @@ import { printTable } from './table.js';
 
 const NAMESPACE = 'bench.a1b2c';
 const ROUNDS = 5;
+/** Rounds before them that do not count: V8 compiles what is run often. */
+const FIRST_ROUNDS = 3;
 const SHAPES = [
   { name: 'i    1 x 200 B', payloads: 1, bytes: 200, requests: 5_000, lanes: 4 },
   { name: 'ii   20 x 1 KB', payloads: 20, bytes: 1_024, requests: 1_000, lanes: 4 },
@@ -132,11 +134,12 @@ function plainPayloads({ payloads, bytes }: Shape): Payload[] {
 async function interleaved(contestants: readonly Contestant[], works: readonly Work[]): Promise<Result[]> {
   const cpu: number[][] = contestants.map(() => []);
   const latencies: number[][] = contestants.map(() => []);
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = -FIRST_ROUNDS; round < ROUNDS; round++) {
     for (const [index, { server }] of contestants.entries()) {
       const work = works[index];
       if (work === undefined) continue;
       const { cpuSeconds, latenciesMs } = await measure(server, work);
+      if (round < 0) continue;
       cpu[index]?.push(cpuSeconds);
       latencies[index]?.push(...latenciesMs);
     }
@@ -154,7 +157,7 @@ function tell(names: readonly string[], results: ReadonlyMap<Shape, readonly Res
     const rows = [...results].map(([{ name }, all]) => [name, ...all.map((result) => cell(result, all))]);
     printTable(title, ['', ...names], rows);
   };
-  table(`/decode, CPU-seconds for 1000 requests (median of ${ROUNDS} interleaved rounds)`, ({ cpuSeconds }) =>
+  table(`/decode, CPU-seconds for 1000 requests (steady: median of ${ROUNDS} interleaved rounds)`, ({ cpuSeconds }) =>
     cpuSeconds.toFixed(3),
   );
   table('keyhole’s CPU as a multiple of theirs', ({ cpuSeconds }, [keyhole]) =>
