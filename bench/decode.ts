@@ -157,8 +157,9 @@ function tell(names: readonly string[], results: ReadonlyMap<Shape, readonly Res
     const rows = [...results].map(([{ name }, all]) => [name, ...all.map((result) => cell(result, all))]);
     printTable(title, ['', ...names], rows);
   };
-  table(`/decode, CPU-seconds for 1000 requests (steady: median of ${ROUNDS} interleaved rounds)`, ({ cpuSeconds }) =>
-    cpuSeconds.toFixed(3),
+  table(
+    `/decode, CPU-seconds for 1000 requests (steady: median of ${ROUNDS} interleaved rounds)`,
+    ({ cpuSeconds }) => cpuSeconds.toFixed(3),
   );
   table('keyhole’s CPU as a multiple of theirs', ({ cpuSeconds }, [keyhole]) =>
     ((keyhole?.cpuSeconds ?? NaN) / cpuSeconds).toFixed(2),

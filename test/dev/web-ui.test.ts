@@ -14,21 +14,25 @@ import { startDevProcess, type DevProcess } from './dev-process.js';
 const NOTICE = '[keyhole notice]';
 
 describeWithParts(['temporal'], 'dev mode on a Temporal server, once', ({ temporal }) => {
-  test('prints who saw what as a table, and ends with 0 and nothing left running', { timeout: 90_000 }, async () => {
-    const dev = startDevProcess(temporal, true);
-    const code = await dev.ended;
-    expect(code, dev.said()).toBe(0);
-    expect(dev.said()).toMatch(
-      /alice +admin +orders\.a1b2c +a script +200 +"Hello, Temporal", why the payment failed, 1 MB of input\n/,
-    );
-    expect(dev.said()).toMatch(/alice +write +billing\.a1b2c +a script +403 +nothing: role_missing\n/);
-    expect(dev.said()).toContain(
-      '6 ran; the server holds 16 sealed payloads, and nothing of them in the clear',
-    );
-    expect(dev.said()).toContain('All 11 answers are as they should be.');
-    expect(dev.said()).not.toContain('Ctrl-C ends everything');
-    expect(await isFree(temporalPort(dev))).toBe(true);
-  });
+  test(
+    'prints who saw what as a table, and ends with 0 and nothing left running',
+    { timeout: 90_000 },
+    async () => {
+      const dev = startDevProcess(temporal, true);
+      const code = await dev.ended;
+      expect(code, dev.said()).toBe(0);
+      expect(dev.said()).toMatch(
+        /alice +admin +orders\.a1b2c +a script +200 +"Hello, Temporal", why the payment failed, 1 MB of input\n/,
+      );
+      expect(dev.said()).toMatch(/alice +write +billing\.a1b2c +a script +403 +nothing: role_missing\n/);
+      expect(dev.said()).toContain(
+        '6 ran; the server holds 16 sealed payloads, and nothing of them in the clear',
+      );
+      expect(dev.said()).toContain('All 11 answers are as they should be.');
+      expect(dev.said()).not.toContain('Ctrl-C ends everything');
+      expect(await isFree(temporalPort(dev))).toBe(true);
+    },
+  );
 });
 
 describeWithParts(['temporal', 'chromium'], 'dev mode on a Temporal server, until Ctrl-C', ({ temporal }) => {
