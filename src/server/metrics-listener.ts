@@ -3,8 +3,8 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { healthBody } from './health.js';
 
 /**
- * Answers `GET /metrics`, `/health/live` and `/health/ready`. A busy process accepts one connection in each turn of its
- * event loop and listener: here none of the callers' stands before.
+ * Answers `GET /metrics`, and `GET` or `HEAD` of `/health/live` and `/health/ready`. A busy process accepts one connection
+ * in each turn of its event loop and listener: here none of the callers' stands before.
  */
 export function createMetricsListener(metrics: RequestListener, isReady: () => boolean): Server {
   return createServer((request, response) => {
@@ -12,14 +12,16 @@ export function createMetricsListener(metrics: RequestListener, isReady: () => b
       const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
       response.writeHead(good ? 200 : 503, headers).end(healthBody(good));
     };
-    switch (request.method === 'GET' ? request.url?.split('?')[0] : undefined) {
-      case '/metrics':
+    switch (`${request.method ?? ''} ${request.url?.split('?')[0] ?? ''}`) {
+      case 'GET /metrics':
         metrics(request, response);
         return;
-      case '/health/live':
+      case 'GET /health/live':
+      case 'HEAD /health/live':
         health(true);
         return;
-      case '/health/ready':
+      case 'GET /health/ready':
+      case 'HEAD /health/ready':
         health(isReady());
         return;
       default:

@@ -4,7 +4,11 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   appendFileSync,
+  constants,
   mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -503,6 +507,21 @@ describe('a file removed under us', () => {
     expect(await told(path)).toEqual(['gap of 1', 'after']);
   });
 });
+
+test.runIf(process.platform === 'linux')('a write to the file is answered once it is durable', async () => {
+  await openLog();
+  const [fd = ''] = readdirSync('/proc/self/fd').filter((name) => linkOf(`/proc/self/fd/${name}`) === path);
+  const flags = /^flags:\s+([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '';
+  expect(parseInt(flags, 8) & constants.O_DSYNC).toBe(constants.O_DSYNC);
+});
+
+function linkOf(name: string): string | undefined {
+  try {
+    return readlinkSync(name);
+  } catch {
+    return undefined; // the one that reads the directory is gone by now
+  }
+}
 
 describe('each file that was begun is closed', () => {
   const left = ({ done }: Faults): number =>

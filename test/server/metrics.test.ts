@@ -64,6 +64,7 @@ test('orchestrators are told here too whether the server lives and is ready', as
   await running.stop();
   expect(await health('/health/live')).toEqual([200, { status: 'ok' }]);
   expect(await health('/health/ready')).toEqual([503, { status: 'not ready' }]);
+  expect((await fetch(new URL('/health/ready', url), { method: 'HEAD' })).status).toBe(503);
 });
 
 test('a server that does not listen yet is not ready', async () => {
@@ -73,7 +74,7 @@ test('a server that does not listen yet is not ready', async () => {
   await early.close();
 });
 
-test('nothing else is answered, and only GET', async () => {
+test('nothing else is answered', async () => {
   for (const path of ['/metrics', '/health/live'])
     expect((await fetch(new URL(path, url), { method: 'POST' })).status).toBe(404);
   for (const path of ['/', '/health', '/decode']) expect((await fetch(new URL(path, url))).status).toBe(404);
