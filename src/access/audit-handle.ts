@@ -1,4 +1,4 @@
-// The open audit file, written so that a record costs one turn of Node's thread pool.
+// The open audit file, written so that on Linux a record costs one turn of Node's thread pool.
 import { constants, fstatSync, write, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 
