@@ -166,9 +166,9 @@ describe('the manifests of Kubernetes', () => {
       ({ httpGet }) => `${httpGet.scheme} ${httpGet.port} ${httpGet.path}`,
     );
     expect(paths).toEqual([
-      'HTTPS https /health/live',
-      'HTTPS https /health/live',
-      'HTTPS https /health/ready',
+      'HTTP metrics /health/live',
+      'HTTP metrics /health/live',
+      'HTTP metrics /health/ready',
     ]);
   });
 
