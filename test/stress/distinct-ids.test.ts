@@ -52,6 +52,17 @@ async function kept(keeper: object, take: (id: number) => unknown): Promise<Reco
   return heldCollections(keeper);
 }
 
+/** Vitest keeps each promise that it is told to expect something of, until the test ends: a million of them fill its memory. */
+async function isRefused(asked: unknown): Promise<void> {
+  try {
+    await asked;
+  } catch (error) {
+    if (error instanceof KeyholeError) return;
+    throw error;
+  }
+  throw new Error('was not refused');
+}
+
 /** Always the same data key: it opens whatever was wrapped. */
 class OneDataKey implements WrappingKey {
   readonly provider = 'one';
@@ -92,8 +103,7 @@ test(`of ${IDS} tokens that are not good nothing is kept`, async () => {
   const fetchJson = (): Promise<unknown> => Promise.resolve({ keys: [] });
   const verifier = new TokenVerifier({ issuers: [issuer], fetchJson, clock });
   const refused = await kept(verifier, async (id) => {
-    const token = verifier.authenticate(`Bearer a.b.${id}`, patient());
-    await expect(token).rejects.toThrow(KeyholeError);
+    await isRefused(verifier.authenticate(`Bearer a.b.${id}`, patient()));
   });
   expect(refused).toEqual({});
 });
@@ -188,7 +198,7 @@ test(`of ${IDS} data keys that a service refused to open 1,000 are remembered`, 
   key.refusal = new KeyholeError('key_wrong_context', 'not wrapped for this namespace');
   const refused = await kept(keys, async (id) => {
     const reference = { namespace: NAMESPACE, bound: true, keyId, wrapped: wrappedAs(id), commitment };
-    await expect(keys.opening(reference)).rejects.toThrow(KeyholeError);
+    await isRefused(keys.opening(reference));
   });
   expect(refused).toEqual({ '#calls.#refusals': 1_000 });
 });
