@@ -1,5 +1,4 @@
 // One answer kept while it is fresh, and a while longer if it cannot be had anew; one load in flight.
-import { abortAfter } from '../../abort-after.js';
 import { KeyholeError } from '../../errors.js';
 import { ageMs, momentOf, type Clock, type Moment } from '../clock.js';
 import { untilAborted } from '../until-aborted.js';
@@ -116,12 +115,20 @@ export class CachedAnswer<T> {
     const at = momentOf(clock);
     const again = this.#kept !== undefined;
     const deadlineMs = again ? Math.max(LOAD_DEADLINE_MS, staleMs / 2) : LOAD_DEADLINE_MS;
-    const signal = abortAfter(deadlineMs, this.#abort.signal);
+    const timeUp = new AbortController();
+    const signal = AbortSignal.any([timeUp.signal, this.#abort.signal]);
+    // cleared once the load ends, which is mostly long before: else each of many would be remembered so long
+    const timer = setTimeout(() => {
+      timeUp.abort();
+    }, deadlineMs);
+    timer.unref();
     try {
       return { ...(await untilAborted(load(signal, again), signal, late)), at };
     } catch (error) {
       if (!this.#abort.signal.aborted) onFailure(error);
       return undefined;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
