@@ -37,7 +37,7 @@ export interface AuditEvent {
     readonly failed: number;
     readonly refused: number;
   };
-  /** SHA-256 (hex) of the `data` of each sealed payload, at most 64; beyond that one digest over all of them. */
+  /** SHA-256 (hex) of the `data` of each sealed payload, at most 64; beyond that one over all lengths (four bytes, big-endian) and data. */
   readonly digests: readonly string[];
 }
 

@@ -27,17 +27,19 @@ export async function encode(request: CallerRequest): Promise<Reply> {
   const sealed = await eachOf(payloads, request.deadline, (payload) =>
     cipher.isOwn(payload, namespace) ? payload : cipher.seal(payload, namespace),
   );
-  for (const [index, payload] of sealed.entries()) {
-    if (payload === payloads[index]) findings.passed += 1;
-    else noteSealed(request, payload);
-  }
+  noteSealed(
+    request,
+    sealed.filter((payload, index) => payload !== payloads[index]),
+  );
+  findings.passed = sealed.length - findings.sealed;
   return { outcome: 'ok', payloads: sealed };
 }
 
-function noteSealed({ findings, cipher, namespace }: CallerRequest, payload: Payload): void {
-  findings.sealed += 1;
-  findings.ciphertext(payload);
-  if (findings.sealed > 1) return; // one namespace has one wrapping key that seals
-  const mark = readMark(payload);
-  if (mark.kind === 'sealed') findings.usedKey(cipher.keyName(mark, payload, namespace));
+function noteSealed({ findings, cipher, namespace }: CallerRequest, sealed: readonly Payload[]): void {
+  findings.sealed = sealed.length;
+  findings.ciphertexts(sealed);
+  const [first] = sealed; // one namespace has one wrapping key that seals
+  if (first === undefined) return;
+  const mark = readMark(first);
+  if (mark.kind === 'sealed') findings.usedKey(cipher.keyName(mark, first, namespace));
 }

@@ -1,5 +1,5 @@
 // What a request turned out to hold, gathered on the way for its record.
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import type { Payload } from '@temporalio/common';
 import type { AuditEvent } from '../access/audit-log.js';
 import type { Decision } from '../access/policy.js';
@@ -20,7 +20,7 @@ export class Findings {
   refused = 0;
   readonly #bound = new Set<string>();
   readonly #keys = new Set<string>();
-  readonly #digests: string[] = [];
+  #digests: readonly string[] = [];
 
   boundTo(namespace: string): void {
     if (this.#bound.size < MAX_BOUND) this.#bound.add(namespace);
@@ -31,9 +31,10 @@ export class Findings {
     this.#keys.add(name);
   }
 
-  /** A sealed payload that came in or goes out. */
-  ciphertext({ data }: Payload): void {
-    this.#digests.push(hash('sha256', data ?? EMPTY));
+  /** All sealed payloads that came in or go out, in their order. */
+  ciphertexts(payloads: readonly Payload[]): void {
+    if (payloads.length > MAX_DIGESTS) this.#digests = [digestOfAll(payloads)];
+    else this.#digests = payloads.map(({ data }) => hash('sha256', data ?? EMPTY));
   }
 
   /** The fields of the record that tell of the payloads. */
@@ -52,8 +53,18 @@ export class Findings {
             },
       keys: [...this.#keys],
       payloads: { opened, sealed, passed, failed, refused },
-      digests:
-        this.#digests.length <= MAX_DIGESTS ? this.#digests : [hash('sha256', this.#digests.join('\n'))],
+      digests: this.#digests,
     };
   }
+}
+
+/** Of the length of each one's data (four bytes, big-endian) and the data. */
+function digestOfAll(payloads: readonly Payload[]): string {
+  const whole = createHash('sha256');
+  const length = Buffer.alloc(4);
+  for (const { data } of payloads) {
+    length.writeUInt32BE(data?.length ?? 0);
+    whole.update(length).update(data ?? EMPTY);
+  }
+  return whole.digest('hex');
 }

@@ -38,9 +38,10 @@ export async function openPayloads(
   const marks = readMarks(layers);
   assertFewDataKeys(marks);
   if (marks.some(isSealed)) request.assertKeyCallsLeft();
+  request.findings.ciphertexts(payloads.filter((_payload, index) => isClosed(marks[index])));
   const refusals = await judgeNamespaces(request, marks);
-  const results = await eachOf(payloads, request.deadline, (payload, index) =>
-    openOne(request, { payload, layer: layers[index], mark: marks[index] }, refusals, growth),
+  const results = await eachOf(payloads, request.deadline, (_payload, index) =>
+    openOne(request, layers[index], marks[index], refusals, growth),
   );
   noteUsedKeys(request, layers, marks, results);
   return results;
@@ -94,6 +95,11 @@ function isSealed(mark: Read | undefined): mark is SealedMark {
   return mark !== undefined && !isKeyholeError(mark) && mark.kind === 'sealed';
 }
 
+/** Sealed, or it cannot be told. */
+function isClosed(mark: Read | undefined): boolean {
+  return isKeyholeError(mark) || isSealed(mark);
+}
+
 function assertFewDataKeys(marks: readonly Read[]): void {
   if (marks.length <= MAX_DATA_KEYS) return;
   const distinct = new Set<string>();
@@ -131,26 +137,19 @@ async function judgeNamespaces(
   return refusals;
 }
 
-/** A payload, what was inside of an outer compression, and its mark. */
-interface Judged {
-  readonly payload: Payload;
-  readonly layer: Layer | undefined;
-  readonly mark: Read | undefined;
-}
-
+/** @param layer - what was inside of an outer compression; else the payload itself. */
 function openOne(
   request: CallerRequest,
-  { payload, layer, mark }: Judged,
+  layer: Layer | undefined,
+  mark: Read | undefined,
   refusals: ReadonlyMap<string, KeyholeError>,
   growth: Growth,
 ): Opened | Promise<Opened> {
   if (layer === undefined || mark === undefined || isKeyholeError(layer) || isKeyholeError(mark)) {
-    request.findings.ciphertext(payload);
     return failed(isKeyholeError(mark) ? mark : new KeyholeError('internal', 'a payload was lost'));
   }
   if (mark.kind === 'storage-reference') return { kind: 'passed', payload: layer };
   if (mark.kind === 'none') return passOrRefuse(request, layer);
-  request.findings.ciphertext(payload);
   const namespace = mark.namespace ?? request.namespace;
   const error = refusals.get(namespace);
   if (error !== undefined) return { kind: 'refused', error };
