@@ -47,6 +47,13 @@ export interface DataKeyReference {
   readonly by?: WrappingKey;
 }
 
+/** What was found out about a reference. */
+interface Known {
+  readonly cacheKey: string;
+  /** The key that its commitment was seen to name. */
+  committedTo: OpeningKey | undefined;
+}
+
 /** An opened data key. */
 export interface OpeningKey extends DerivedKey {
   /** What tells the wrapping key that unwrapped it from others (`WrappingKey.identityOf`). */
@@ -105,7 +112,7 @@ export class DataKeys {
   readonly #making = new Map<string, Promise<LiveKey>>();
   readonly #opened = new Map<string, { readonly key: OpeningKey; readonly opened: Moment }>();
   readonly #opening = new Map<string, Promise<OpeningKey>>();
-  readonly #cacheKeys = new WeakMap<DataKeyReference, string>();
+  readonly #known = new WeakMap<DataKeyReference, Known>();
   #generation = 0;
 
   constructor(options: DataKeysOptions) {
@@ -139,23 +146,26 @@ export class DataKeys {
    * the key service says.
    */
   opening(reference: DataKeyReference): OpeningKey | Promise<OpeningKey> {
-    const cacheKey = this.#cacheKeyOf(reference);
-    const cached = this.#cached(cacheKey);
+    const known = this.#knownOf(reference);
+    const cached = this.#cached(known.cacheKey);
     this.#observer?.({ type: 'key_cache', hit: cached !== undefined });
-    if (cached !== undefined) return this.#checked(cached, reference);
-    return this.#openingOnce(cacheKey, reference).then((key) => this.#checked(key, reference));
+    if (cached !== undefined) return this.#checked(cached, reference, known);
+    return this.#openingOnce(known.cacheKey, reference).then((key) => this.#checked(key, reference, known));
   }
 
   /** Asked for with every payload, though most payloads of a request share one reference. */
-  #cacheKeyOf(reference: DataKeyReference): string {
-    const known = this.#cacheKeys.get(reference) ?? cacheKeyOf(reference);
-    this.#cacheKeys.set(reference, known);
+  #knownOf(reference: DataKeyReference): Known {
+    let known = this.#known.get(reference);
+    if (known === undefined) {
+      known = { cacheKey: cacheKeyOf(reference), committedTo: undefined };
+      this.#known.set(reference, known);
+    }
     return known;
   }
 
   /** The key of `opening`, if it is at hand; for records, so no event tells of it. */
   opened(reference: DataKeyReference): OpeningKey | undefined {
-    return this.#cached(this.#cacheKeyOf(reference));
+    return this.#cached(this.#knownOf(reference).cacheKey);
   }
 
   /**
@@ -283,9 +293,10 @@ export class DataKeys {
     return undefined;
   }
 
-  #checked(key: OpeningKey, reference: DataKeyReference): OpeningKey {
+  #checked(key: OpeningKey, reference: DataKeyReference, known: Known): OpeningKey {
     if (!reference.bound) this.#keyring.assertServesOnly(key.identity, reference.namespace);
-    assertCommitment(key, reference.commitment, key.name);
+    if (known.committedTo !== key) assertCommitment(key, reference.commitment, key.name);
+    known.committedTo = key;
     return key;
   }
 
