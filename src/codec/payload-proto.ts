@@ -14,6 +14,8 @@ const ENTRY_VALUE = 0x12;
 const SIZE_BYTES = 0x08;
 
 const EMPTY = new Uint8Array(0);
+/** The key that nearly every payload has: making its text anew costs more. */
+const ENCODING = Buffer.from('encoding');
 
 /** Entries of metadata and external payloads together: each costs far more once read than its two bytes at least. */
 export const MAX_ENTRIES = 1_000;
@@ -238,6 +240,7 @@ class ProtoReader {
 
   text(): string {
     const start = this.#lengthened();
+    if (this.#at - start === ENCODING.length && this.#stands(ENCODING, start)) return 'encoding';
     const { buffer, byteOffset } = this.#bytes;
     return utf8(Buffer.from(buffer, byteOffset + start, this.#at - start));
   }
@@ -265,6 +268,11 @@ class ProtoReader {
       default:
         malformed();
     }
+  }
+
+  #stands(bytes: Uint8Array, at: number): boolean {
+    for (let i = 0; i < bytes.length; i++) if (this.#bytes[at + i] !== bytes[i]) return false;
+    return true;
   }
 
   /** Goes behind what a length says; answers where it starts. */

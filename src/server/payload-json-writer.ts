@@ -6,6 +6,8 @@ const OPEN = Buffer.from('{"payloads":[');
 const CLOSE = Buffer.from(']}');
 const METADATA = Buffer.from('"metadata":{');
 const DATA = Buffer.from('"data":"');
+/** The key that nearly every payload has. */
+const ENCODING = Buffer.from('"encoding"');
 const EXTERNAL = Buffer.from('"externalPayloads":[');
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -96,6 +98,10 @@ class JsonWriter {
 
   /** A JSON string; half a surrogate pair is escaped (well-formed `JSON.stringify`). */
   string(text: string): void {
+    if (text === 'encoding') {
+      this.raw(ENCODING);
+      return;
+    }
     const json = JSON.stringify(text);
     this.#room(json.length * 3);
     this.#at += this.#buffer.write(json, this.#at, 'utf8');
