@@ -13,6 +13,7 @@ const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 const STANDARD_CHARS = Buffer.from(`${LETTERS}+/`, 'latin1');
 const STANDARD = tableOf(STANDARD_CHARS);
 const URL_SAFE = tableOf(Buffer.from(`${LETTERS}-_`, 'latin1'));
+const PAIRS = Uint16Array.from({ length: 4_096 }, (_, bits) => (charOf(bits >> 6) << 8) | charOf(bits));
 
 /**
  * Decodes `text[from, to)` into `out` at `at`: either alphabet of RFC 4648 (§4, §5) but not a mixture, padded or not,
@@ -99,24 +100,31 @@ export function base64Chars(bytes: number): number {
 /** Writes `bytes` to `out` at `at` in the standard alphabet, padded. Returns where they end. */
 export function encodeBase64(bytes: Uint8Array, out: Buffer, at: number): number {
   if (bytes.length > SHORT_CHARS) return encodeNatively(bytes, out, at);
-  const wholeEnd = bytes.length - (bytes.length % 3);
+  const rest = bytes.length % 3;
+  const wholeEnd = bytes.length - rest;
   let written = at;
-  for (let i = 0; i < bytes.length; i += 3) {
-    const a = bytes[i] ?? 0;
-    const b = i + 1 < bytes.length ? (bytes[i + 1] ?? 0) : 0;
-    const c = i + 2 < bytes.length ? (bytes[i + 2] ?? 0) : 0;
-    out[written++] = charOf(a >> 2);
-    out[written++] = charOf((a << 4) | (b >> 4));
-    out[written++] = charOf((b << 2) | (c >> 6));
-    out[written++] = charOf(c);
+  for (let i = 0; i < wholeEnd; i += 3) {
+    const middle = bytes[i + 1] ?? 0;
+    const first = pairOf(((bytes[i] ?? 0) << 4) | (middle >> 4));
+    const second = pairOf(((middle & 0x0f) << 8) | (bytes[i + 2] ?? 0));
+    out[written++] = first >> 8;
+    out[written++] = first;
+    out[written++] = second >> 8;
+    out[written++] = second;
   }
-  if (wholeEnd < bytes.length) out[written - 1] = PAD;
-  if (wholeEnd + 1 === bytes.length) out[written - 2] = PAD;
+  if (rest === 0) return written;
+  const middle = rest === 2 ? (bytes[wholeEnd + 1] ?? 0) : 0;
+  const first = pairOf(((bytes[wholeEnd] ?? 0) << 4) | (middle >> 4));
+  out[written++] = first >> 8;
+  out[written++] = first;
+  out[written++] = rest === 2 ? pairOf((middle & 0x0f) << 8) >> 8 : PAD;
+  out[written++] = PAD;
   return written;
 }
 
-function charOf(code: number): number {
-  return STANDARD_CHARS[code & 0x3f] ?? 0;
+/** Two characters for twelve bits, the first one in the high byte. */
+function pairOf(bits: number): number {
+  return PAIRS[bits] ?? 0;
 }
 
 function encodeNatively(bytes: Uint8Array, out: Buffer, at: number): number {
@@ -130,6 +138,10 @@ function encodeNatively(bytes: Uint8Array, out: Buffer, at: number): number {
     );
   }
   return written;
+}
+
+function charOf(code: number): number {
+  return STANDARD_CHARS[code & 0x3f] ?? 0;
 }
 
 function tableOf(chars: Buffer): Uint8Array {
