@@ -113,6 +113,7 @@ export class HttpCodecServer implements CodecServer {
 
   #prepare(server: Server | HttpsServer): Server | HttpsServer {
     server.maxHeadersCount = 0; // else Node silently drops what is beyond it
+    server.closeIdleConnections = () => undefined; // `close` calls it: to Node one is idle whose answer is on its way
     server.on('connection', (socket: Socket) => {
       this.#admission.connected();
       const { parts, trusted } = this.#setup;

@@ -10,7 +10,9 @@ import { createCodecServer } from '../../src/server/app.js';
 import { mayComeInClear, trustedAddresses } from '../../src/server/client-address.js';
 import { loadKeyPair } from '../../src/server/tls.js';
 import {
+  bodyOf,
   ORDERS,
+  plainPayload,
   serverOptions,
   startServer,
   TableAuthorizer,
@@ -88,6 +90,22 @@ describe('stopping', () => {
     inFlight.send('{}');
     expect(statusesOf(await inFlight.closed())).toEqual([200]);
     await Promise.all([drained, closed]);
+  });
+
+  test('leaves an answer whole that its caller is still reading', async () => {
+    running = await startServer();
+    const { server, port } = running;
+    const body = bodyOf(...['x', 'y', 'z'].map((text) => plainPayload(text.repeat(1_900_000))));
+    const reader = await connectRaw(port);
+    reader.send(head('/decode', { ...HEADERS, 'Content-Length': String(body.length) }) + body);
+    await reader.until((text) => text.includes('\r\n\r\n'));
+    reader.socket.pause(); // more is on its way than the sockets' buffers take
+    const closed = server.close();
+    await expect(connectRaw(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    reader.socket.resume();
+    const [, answer] = (await reader.closed()).split('\r\n\r\n');
+    expect(answer?.length).toBe(body.length);
+    await closed;
   });
 
   test('waits for the record of a request whose caller went away', async () => {
