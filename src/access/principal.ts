@@ -24,6 +24,8 @@ export interface Principal extends Identity {
 export interface Authenticator {
   /**
    * @param authorization - the value of the `Authorization` header, or `undefined` when there is none.
+   * @param signal - ends the caller's wait. If it is aborted already, nothing is begun that would be waited for: it throws
+   * the reason.
    * @throws KeyholeError `token_missing`, `token_invalid`, `token_expired`, `subject_refused`, `email_missing`,
    * `jwks_unavailable`. A message never holds any part of the token but the `sub`'s prefix before `|`.
    */

@@ -87,6 +87,7 @@ export class TokenVerifier implements Authenticator {
       throw invalid('is of an issuer whose people sign in here: setting "accept" of the issuer');
     }
     if (!ALGORITHMS.includes(algorithm)) throw invalid('is signed with an algorithm that is not accepted');
+    signal.throwIfAborted();
     return untilAborted(this.#verifyOnce(token, digest, issuer), signal, late);
   }
 

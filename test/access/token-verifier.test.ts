@@ -6,7 +6,7 @@ import type { Principal } from '../../src/access/principal.js';
 import { ALGORITHMS } from '../../src/access/signing-keys.js';
 import { TokenVerifier } from '../../src/access/token-verifier.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { isKeyholeError } from '../../src/errors.js';
+import { isKeyholeError, KeyholeError } from '../../src/errors.js';
 import { FakeClock } from './fake-clock.js';
 import { HttpsIssuer } from './https-issuer.js';
 import { KeptLog } from './kept-log.js';
@@ -398,6 +398,18 @@ describe('a token that was verified', () => {
     expect(await Promise.all([ask(early), ask(early)])).toEqual(['token_invalid', 'token_invalid']);
     clock.pass(60_000);
     expect(await ask(early)).toMatchObject({ subject: 'auth0|alice' });
+  });
+
+  test('speaks for one who may not wait; of another one the check is not begun', async () => {
+    const [token, other] = await Promise.all([sign(key, claims()), sign(key, claims({ sub: 'auth0|bob' }))]);
+    const first = await ask(token);
+    const fetched = issuer.fetched.length;
+    clock.pass(599_000);
+    const mayNotWait = AbortSignal.abort(new KeyholeError('overloaded', 'too many wait'));
+    expect(await answerTo(token, verifier, mayNotWait)).toBe(first);
+    clock.pass(2_000); // the key set is due as well
+    expect(await answerTo(other, verifier, mayNotWait)).toMatchObject({ code: 'overloaded' });
+    expect(issuer.fetched).toHaveLength(fetched);
   });
 
   test('is checked again after 10 minutes, and after a SIGHUP', async () => {
