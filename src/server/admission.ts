@@ -1,9 +1,10 @@
 // How much this server has on its hands: requests in flight, requests that wait, body bytes held.
-import { KeyholeError } from '../errors.js';
 import { MAX_PAUSED, REFUSAL_PAUSE_MS, type Limits } from './limits.js';
+import { overloaded } from './overloaded.js';
 import { Places } from './places.js';
 import type { Share } from './share.js';
 import { ShortTurns } from './short-turns.js';
+import { Waits } from './waits.js';
 
 /** Of one share, what is in use. */
 interface Taken {
@@ -13,6 +14,8 @@ interface Taken {
 
 /** One instance a server; the limits come with each call, so that a reload changes them. */
 export class Admission {
+  /** Of the requests in flight, those that wait for others. */
+  readonly waits = new Waits();
   readonly #places = new Places();
   readonly #turns = new ShortTurns();
   readonly #taken = new Map<string, Taken>();
@@ -98,11 +101,4 @@ export class Admission {
     const taken = this.#taken.get(name);
     if (taken?.places.unused === true && taken.bytes === 0) this.#taken.delete(name);
   }
-}
-
-/** One for all: it is thrown most where there is least time to collect a stack. */
-const OVERLOADED = new KeyholeError('overloaded', 'this server is busy', { retryAfterMs: 1_000 });
-
-function overloaded(): KeyholeError {
-  return OVERLOADED;
 }

@@ -1,17 +1,20 @@
 // Whose request it is: the token's that came along, or, where there is none, the session's.
+import { networkOf } from '../access/network.js';
 import type { Principal } from '../access/principal.js';
 import { isSameSite } from '../access/session-cookie.js';
 import type { Session } from '../access/session.js';
 import { KeyholeError } from '../errors.js';
 import type { CallerDeadline } from './caller-deadline.js';
+import { overloaded } from './overloaded.js';
 import { during } from './tracing.js';
 import type { Turn } from './turn.js';
+import type { Waiter } from './waits.js';
 
 /**
  * An `Authorization` header, good or bad, hides the cookie.
  *
- * @throws KeyholeError as `Authenticator.authenticate`, and `origin_refused`: a cookie comes along with whatever a
- * browser sends, so the page that sent it must be one that may.
+ * @throws KeyholeError as `Authenticator.authenticate`; `overloaded`; `origin_refused`: a cookie comes along with whatever
+ * a browser sends, so the page that sent it must be one that may.
  */
 export async function callerOf(turn: Turn, deadline: CallerDeadline): Promise<Principal> {
   const { headers, setup } = turn;
@@ -21,14 +24,26 @@ export async function callerOf(turn: Turn, deadline: CallerDeadline): Promise<Pr
     renew(turn, session);
     return session.principal;
   }
-  const { authenticator, tracing } = setup.parts;
-  const principal = await during(tracing, 'verify token', () =>
-    deadline.run('jwks_unavailable', () =>
-      authenticator.authenticate(headers.authorization, deadline.signal),
-    ),
-  );
+  const principal = await during(setup.parts.tracing, 'verify token', () => verified(turn, deadline));
   turn.identified();
   return principal;
+}
+
+/** While its issuer is slow, one network's tokens keep a part of the places; what is remembered needs none. */
+function verified(
+  { admission, headers, address, setup }: Turn,
+  deadline: CallerDeadline,
+): Promise<Principal> {
+  const { authenticator, options } = setup.parts;
+  const network = (): Waiter => ({ name: `network ${networkOf(address)}`, exceeded: overloaded });
+  const refusal = admission.waits.refusal(network, options.limits);
+  const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
+  return admission.waits.during(
+    network,
+    options.limits,
+    () => authenticator.authenticate(headers.authorization, signal),
+    (answer) => deadline.run('jwks_unavailable', () => answer),
+  );
 }
 
 /**

@@ -5,7 +5,7 @@ import { CallerDeadline } from './caller-deadline.js';
 import type { WrittenReply } from './caller-request.js';
 import { callerOf } from './caller.js';
 import { serveKnownCaller } from './known-caller.js';
-import { assertJson } from './request-body.js';
+import { assertJson, CallerGone } from './request-body.js';
 import { requestNamespace } from './request-namespace.js';
 import type { Route } from './route.js';
 import { strangerNotice } from './stranger-notice.js';
@@ -31,9 +31,15 @@ export async function answerCodecRequest(
   const namespace = requestNamespace(route.namespace, headers.namespace);
   assertJson(headers);
   await admission.during(setup.parts.options.limits, async () => {
+    assertThere(turn);
     const { outcome, body } = await judgedReply(turn, route, namespace);
     exchange.answer(200, outcome, body);
   });
+}
+
+/** Whoever left before it is known who asks is not served. @throws CallerGone */
+function assertThere({ exchange }: Turn): void {
+  if (!exchange.request.socket.writable) throw new CallerGone('the caller went away');
 }
 
 /** @throws KeyholeError `origin_refused` */

@@ -1,0 +1,206 @@
+// Requests that wait for others: they leave places to those whose answers are at hand.
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Authenticator } from '../../src/access/principal.js';
+import { KeyholeError } from '../../src/errors.js';
+import { DEFAULT_LIMITS } from '../../src/server/limits.js';
+import { Waits, type Waiter } from '../../src/server/waits.js';
+import { plantSecret } from '../streams.js';
+import { connectRaw, head, type RawConnection } from './raw-connection.js';
+import {
+  ORDERS,
+  startServer,
+  TableAuthenticator,
+  type Answer,
+  type RunningServer,
+} from './running-server.js';
+
+let running: RunningServer | undefined;
+const opened: RawConnection[] = [];
+
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const connection of opened.splice(0)) connection.end();
+  await running?.stop();
+  running = undefined;
+});
+
+/** An answer that comes when it is told to. */
+function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open, opened };
+}
+
+async function send(server: RunningServer, bytes: string, from?: string): Promise<RawConnection> {
+  const connection = await connectRaw(server.port, from);
+  opened.push(connection);
+  connection.send(bytes);
+  return connection;
+}
+
+const isAnswered = (connection: RawConnection): boolean => connection.received().includes('requestId');
+
+const asAdmin = (server: RunningServer): Promise<Answer> =>
+  server.ask('/decode', { as: 'admin', namespace: ORDERS });
+
+describe('what is waited for', () => {
+  const limits = { ...DEFAULT_LIMITS, concurrency: 8 };
+  const never = new Promise<never>(() => undefined);
+  let waits: Waits;
+
+  const of =
+    (name: string): (() => Waiter) =>
+    () => ({ name, exceeded: () => new Error(`${name} has too much`) });
+  /** The refusals of `count` requests, as they come. */
+  const waiting = (name: string, count: number): Error[] => {
+    const refusals: Error[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const wait = waits.during(
+        of(name),
+        limits,
+        () => never,
+        (answer) => answer,
+      );
+      wait.catch((error: unknown) => refusals.push(error as Error));
+    }
+    return refusals;
+  };
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    waits = new Waits();
+  });
+
+  test('may be too much for half a second: then what is beyond half of the places is refused', async () => {
+    const refusals = waiting('a', 8);
+    await vi.advanceTimersByTimeAsync(499);
+    expect(refusals).toEqual([]);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(refusals.map(({ message }) => message)).toEqual(Array(4).fill('a has too much'));
+  });
+
+  test('is refused to nobody where the answer comes in that time', async () => {
+    const { open, opened } = gate();
+    const burst = Array.from({ length: 8 }, () =>
+      waits.during(
+        of('a'),
+        limits,
+        () => opened.then(() => 'there'),
+        (answer) => answer,
+      ),
+    );
+    await vi.advanceTimersByTimeAsync(400);
+    open();
+    expect(new Set(await Promise.all(burst))).toEqual(new Set(['there']));
+    expect(waiting('a', 4)).toEqual([]);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(waits.refusal(of('a'), limits)).toBeUndefined();
+  });
+
+  test('in all takes three quarters of the places: what is beyond is told that the server is busy', async () => {
+    const refusals = [waiting('a', 4), waiting('b', 4)];
+    await vi.advanceTimersByTimeAsync(510);
+    expect(refusals[0]).toEqual([]);
+    expect(refusals[1]).toMatchObject([{ code: 'overloaded' }, { code: 'overloaded' }]);
+  });
+
+  test('is refused at once after a refusal, until there was none for a minute', async () => {
+    waiting('a', 5);
+    await vi.advanceTimersByTimeAsync(510);
+    const next = waiting('a', 1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(next).toHaveLength(1);
+    expect(waits.refusal(of('a'), limits)?.message).toBe('a has too much');
+    expect(waits.refusal(of('b'), limits)).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(59_990);
+    expect(waits.refusal(of('a'), limits)).toBeDefined();
+    await vi.advanceTimersByTimeAsync(20);
+    const later = waiting('a', 1);
+    await vi.advanceTimersByTimeAsync(400);
+    expect(later).toEqual([]);
+  });
+
+  test('does not count where the answer is at hand, however many ask', async () => {
+    waiting('a', 5);
+    await vi.advanceTimersByTimeAsync(510);
+    const late = vi.fn(() => never);
+    const burst = Array.from({ length: 20 }, () =>
+      waits.during(of('a'), limits, () => Promise.resolve('there'), late),
+    );
+    expect(new Set(await Promise.all(burst))).toEqual(new Set(['there']));
+    const failing = waits.during(of('a'), limits, () => Promise.reject(new Error('no')), late);
+    await expect(failing).rejects.toThrow('no');
+    expect(late).not.toHaveBeenCalled();
+  });
+});
+
+describe('while tokens are slow to verify', () => {
+  const FORGED = plantSecret('forged-token~4b7e0d2a9c61');
+  const headers = {
+    Host: 'x',
+    'Content-Type': 'application/json',
+    'X-Namespace': ORDERS,
+    'Content-Length': '2',
+  };
+  const forged = `${head('/decode', { ...headers, Authorization: `Bearer ${FORGED}` })}{}`;
+
+  /** Knows the admin at once; whoever else asks has to wait for the issuer. */
+  class SlowIssuer extends TableAuthenticator implements Authenticator {
+    readonly issuer = gate();
+    verifying = 0;
+
+    override async authenticate(authorization: string | undefined, signal?: AbortSignal) {
+      if (authorization !== `Bearer ${FORGED}`) return super.authenticate(authorization);
+      signal?.throwIfAborted();
+      this.verifying += 1;
+      await this.issuer.opened;
+      throw new KeyholeError('token_invalid', 'the access token is not valid');
+    }
+  }
+
+  test('strangers of one network keep half of the places, and tokens that are remembered are served', async () => {
+    const authenticator = new SlowIssuer();
+    const server = (running = await startServer({
+      parts: { authenticator },
+      limits: { concurrency: 8, waiting: 0 },
+    }));
+    const strangers = await Promise.all(Array.from({ length: 8 }, () => send(server, forged, '127.0.0.2')));
+    await expect.poll(() => authenticator.verifying).toBe(8);
+    await expect.poll(() => strangers.filter(isAnswered).length).toBe(4);
+    expect((await asAdmin(server)).status).toBe(200);
+    const refused = await (
+      await send(server, forged, '127.0.0.3')
+    ).until((text) => text.includes('requestId'));
+    expect(refused).toMatch(/^HTTP\/1.1 503 [^]*retry-after: 1\r\n[^]*overloaded/i);
+    expect(authenticator.verifying).toBe(8);
+    await send(server, forged, '127.0.1.1');
+    await expect.poll(() => authenticator.verifying).toBe(9);
+    authenticator.issuer.open();
+    await expect.poll(() => strangers.filter(isAnswered).length).toBe(8);
+    const codes = strangers.map((one) => /"code":"(\w+)"/.exec(one.received())?.[1]).sort();
+    expect(codes).toEqual([
+      ...Array<string>(4).fill('overloaded'),
+      ...Array<string>(4).fill('token_invalid'),
+    ]);
+    expect(server.audit.events).toHaveLength(1);
+  });
+
+  test('whoever left before it was their turn is not asked about', async () => {
+    const authenticator = new SlowIssuer();
+    const server = (running = await startServer({
+      parts: { authenticator },
+      limits: { concurrency: 1, waiting: 1 },
+    }));
+    await send(server, forged);
+    await expect.poll(() => authenticator.verifying).toBe(1);
+    const leaving = await send(server, forged);
+    await expect.poll(async () => (await asAdmin(server)).status).toBe(503); // it waits in the only place to wait
+    leaving.end();
+    await expect.poll(server.log).toContain('"aborted":true');
+    authenticator.issuer.open();
+    await expect.poll(async () => (await asAdmin(server)).status).toBe(200);
+    expect(authenticator.verifying).toBe(1);
+  });
+});
