@@ -1,6 +1,7 @@
 // All open connections: how many, which are idle and since when, and on which nobody is known yet.
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
+import { MAX_PIPELINED } from './limits.js';
 
 /** A request in progress. */
 interface InProgress {
@@ -88,6 +89,11 @@ export class Connections {
   /** Whether it ends with an answer that is on its way: what is sent behind it is no request (RFC 9112 §9.6). */
   isEnding(name: string): boolean {
     return this.#open.get(name)?.last?.closes === true;
+  }
+
+  /** Whether it has as many requests in progress as one may have. */
+  isFull(name: string): boolean {
+    return (this.#open.get(name)?.requests.size ?? 0) >= MAX_PIPELINED;
   }
 
   /** The requests in progress on a connection. */

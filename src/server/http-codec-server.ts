@@ -23,7 +23,7 @@ import {
   MAX_STRANGER_CONNECTIONS,
   REQUEST_TIMEOUT_MS,
 } from './limits.js';
-import { endMalformed } from './malformed.js';
+import { endMalformed, unanswered } from './malformed.js';
 import { systemClock, type CodecServerParts, type ServerClock } from './parts.js';
 import { readHeaders } from './request-headers.js';
 import { answerRequest } from './request.js';
@@ -142,6 +142,11 @@ export class HttpCodecServer implements CodecServer {
     const route = routeOf(request.url ?? '');
     const name = nameOf(request.socket);
     if (this.#connections.isEnding(name) || !request.socket.writable) return;
+    if (this.#connections.isFull(name)) {
+      countMalformed(setup, farEnd(request.socket.remoteAddress), unanswered());
+      request.socket.destroy(); // to pause it would not do: Node hands over all that came with it
+      return;
+    }
     const atEnd: (() => void)[] = [];
     const address = clientAddress(request, setup.trusted);
     const headers = readHeaders(request);

@@ -87,6 +87,9 @@ export const MAX_STRANGER_PAYLOADS = 64;
 /** Open connections from one address on which nobody has been identified yet. */
 export const MAX_STRANGER_CONNECTIONS = 64;
 
+/** Requests in progress on one connection: whoever pipelines more would have their answers kept here, untaken. */
+export const MAX_PIPELINED = 32;
+
 /** Fixed times of one request, in milliseconds. */
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const REQUEST_TIMEOUT_MS = 30_000;

@@ -18,6 +18,11 @@ export interface BareAnswer {
   readonly status: number;
 }
 
+/** Nothing was. */
+export function unanswered(): BareAnswer {
+  return { requestId: randomUUID(), status: 0 };
+}
+
 /**
  * Ends the connection. Where requests are in progress on it only the one that came too slowly is told so: any other
  * answer would be taken for the answer to one of them.

@@ -5,7 +5,13 @@ import { isKeyholeError } from '../../src/errors.js';
 import { Admission } from '../../src/server/admission.js';
 import { CallerBudgets } from '../../src/server/caller-budgets.js';
 import { strangerFrom, trustedAddresses } from '../../src/server/client-address.js';
-import { ANSWER_TIMEOUT_MS, DEFAULT_LIMITS, LIMIT_BOUNDS, type Limits } from '../../src/server/limits.js';
+import {
+  ANSWER_TIMEOUT_MS,
+  DEFAULT_LIMITS,
+  LIMIT_BOUNDS,
+  MAX_PIPELINED,
+  type Limits,
+} from '../../src/server/limits.js';
 import {
   bodyOf,
   ORDERS,
@@ -41,6 +47,16 @@ const HEADERS = {
   'X-Namespace': ORDERS,
   Authorization: `Bearer ${TOKENS.admin}`,
 };
+
+/** One whose answer has begun, is larger than the sockets' buffers, and is not read any further. */
+async function connectUntaken(server: RunningServer): Promise<RawConnection> {
+  const body = bodyOf(...['x', 'y', 'z'].map((text) => plainPayload(text.repeat(1_900_000))));
+  const raw = await connectRaw(server.port);
+  raw.send(head('/decode', { ...HEADERS, 'Content-Length': String(body.length) }) + body);
+  await raw.until((text) => text.includes('HTTP/1.1 200'));
+  raw.socket.pause();
+  return raw;
+}
 
 function codeThrownBy(work: () => unknown): string | undefined {
   try {
@@ -196,21 +212,12 @@ describe('requests in flight', () => {
 
   test('take no place while their answers are not taken', async () => {
     const server = await start({ concurrency: 8, waiting: 0 });
-    const stranger = await connectRaw(server.port);
-    stranger.socket.pause();
-    const refused = head('/decode', {
-      Host: 'x',
-      'X-Namespace': 'a',
-      'Content-Type': 'application/json',
-      'Content-Length': '0',
-    });
-    const isFull = (): boolean => !stranger.socket.write(refused.repeat(500));
-    await expect.poll(isFull, { timeout: 30_000 }).toBe(true);
-    await expect
-      .poll(() => (isFull(), stranger.socket.writableLength), { timeout: 30_000 })
-      .toBeGreaterThan(1 << 20);
+    const untaken = await connectUntaken(server);
+    const refused = head('/decode', { ...HEADERS, Authorization: [], 'Content-Length': '0' });
+    untaken.send(refused.repeat(8)); // their answers wait behind the first
+    await expect.poll(() => server.authenticator.asked).toBe(9);
     expect((await post(server)).status).toBe(200);
-    stranger.end();
+    untaken.end();
   });
 
   test('do not count what needs nothing: health, preflights, what is not found', async () => {
@@ -331,6 +338,36 @@ describe('body bytes held', () => {
     await expect.poll(() => server.log().match(/"aborted":true/g)?.length).toBe(2);
     open?.();
     expect((await post(server, large)).status).toBe(200);
+  });
+});
+
+describe('requests in progress on one connection', () => {
+  test('may be 32, and all are answered', async () => {
+    const server = await start({});
+    const pipelining = await connectRaw(server.port);
+    pipelining.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`.repeat(MAX_PIPELINED));
+    const received = await pipelining.until((text) => statusesOf(text).length === MAX_PIPELINED);
+    expect(new Set(statusesOf(received))).toEqual(new Set([200]));
+    pipelining.end();
+  });
+
+  test('beyond 32 end it, with no answer to any; it counts as malformed once, and however many come, 32 are begun', async () => {
+    const server = await start({});
+    let open: (() => void) | undefined;
+    server.authenticator.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const pipelining = await connectRaw(server.port, '127.0.0.2');
+    const one = head('/decode', { ...HEADERS, 'Content-Length': '0' });
+    pipelining.send(one.repeat(MAX_PIPELINED));
+    await expect.poll(() => server.authenticator.asked).toBe(MAX_PIPELINED);
+    pipelining.send(one.repeat(100));
+    expect(await pipelining.closed()).toBe('');
+    await expect.poll(() => server.log().match(/"aborted":true/g)?.length).toBe(MAX_PIPELINED);
+    expect(server.authenticator.asked).toBe(MAX_PIPELINED);
+    expect(server.audit.strangers).toMatchObject([{ code: 'malformed', status: 0, address: '127.0.0.2' }]);
+    open?.();
+    expect((await post(server)).status).toBe(200);
   });
 });
 

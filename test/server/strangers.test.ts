@@ -25,7 +25,7 @@ const STRESS = process.env['KEYHOLE_STRESS'] !== undefined;
 const REQUESTS = STRESS ? 20_000 : 1_000;
 /** Of idle sockets there are a few more, from several addresses. */
 const CONNECTIONS = STRESS ? 1_024 : 200;
-const AT_ONCE = 100;
+const AT_ONCE = 25;
 const LIMITS = { connections: CONNECTIONS, callerBurst: 10_000, callerRequestsPerSecond: 10_000 };
 
 let server: RunningServer;
