@@ -4,6 +4,7 @@ import type { Payload } from '@temporalio/common';
 import type { AuditEvent } from '../access/audit-log.js';
 import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
+import { KeyholeError } from '../errors.js';
 import { CallerDeadline } from './caller-deadline.js';
 import type { CallerRequest, Reply, WrittenReply } from './caller-request.js';
 import { decode } from './decode.js';
@@ -18,6 +19,7 @@ import { CallerGone, readBody } from './request-body.js';
 import { shareOf, shareOfRefused, type Share } from './share.js';
 import { during } from './tracing.js';
 import type { Turn } from './turn.js';
+import type { Waiter } from './waits.js';
 
 /** What is about to be answered. */
 interface Outcome {
@@ -75,6 +77,33 @@ export async function takeTurn({ budgets, setup }: Turn, principal: Principal): 
   if (waitMs > 0) await pause(waitMs);
 }
 
+/**
+ * Asks the policy. While roles are slow to come, one caller's requests keep a part of the places; what is known of roles
+ * needs none.
+ *
+ * @throws KeyholeError `authz_unavailable`; `rate_limited`, `overloaded`
+ */
+export function decided(
+  { admission, setup }: Turn,
+  { principal, action, namespace, deadline }: Omit<Asked, 'findings'>,
+): Promise<Decision> {
+  const { authorizer, options } = setup.parts;
+  return admission.waits.during(
+    () => waiterOf(principal),
+    options.limits,
+    () => authorizer.decide(principal, action, namespace, deadline.signal),
+    (answer) => deadline.run('authz_unavailable', () => answer),
+  );
+}
+
+function waiterOf({ issuer, subject }: Principal): Waiter {
+  const message = 'too many of your requests wait for your roles: try again later';
+  return {
+    name: `caller ${issuer} ${subject}`,
+    exceeded: () => new KeyholeError('rate_limited', message),
+  };
+}
+
 function carryOut(request: CallerRequest): Promise<Reply> {
   switch (request.action) {
     case 'decode':
@@ -92,7 +121,7 @@ function callerRequest(
   turn: Turn,
   { principal, action, namespace, deadline, findings }: Asked,
 ): CallerRequest {
-  const { authorizer, cipher, options, metrics, tracing } = turn.setup.parts;
+  const { cipher, options, metrics, tracing } = turn.setup.parts;
   const askedFor = new Set<string>();
   return {
     principal,
@@ -111,12 +140,9 @@ function callerRequest(
     browser: turn.origin === 'allowed',
     denied: options.denied,
     cipher,
-    decide: async (action, namespace): Promise<Decision> => {
-      const decision = await during(tracing, 'look up roles', () =>
-        deadline.run('authz_unavailable', () =>
-          authorizer.decide(principal, action, namespace, deadline.signal),
-        ),
-      );
+    decide: async (action, namespace) => {
+      const asked = { principal, action, namespace, deadline };
+      const decision = await during(tracing, 'look up roles', () => decided(turn, asked));
       metrics?.decisionAge(decision.ageMs);
       return decision;
     },

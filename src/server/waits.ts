@@ -60,7 +60,10 @@ export class Waits {
       if (this.#excess(waiter, limits) !== undefined) {
         const isThere = this.#strict === undefined && (await isThereWithin(MAX_EXCESS_MS, answer));
         const refusal = isThere ? undefined : this.#excess(waiter, limits);
-        if (refusal !== undefined) throw this.#strictly(refusal);
+        if (refusal !== undefined) {
+          answer.catch(() => undefined); // nobody waits for it any more
+          throw this.#strictly(refusal);
+        }
       }
       return await answer;
     } finally {

@@ -3,7 +3,7 @@ import type { Action, Decision } from '../access/policy.js';
 import type { Session } from '../access/session.js';
 import type { SignIn } from '../access/sign-in.js';
 import { CallerDeadline } from './caller-deadline.js';
-import { takeTurn } from './known-caller.js';
+import { decided, takeTurn } from './known-caller.js';
 import { html, type Html, type PageOptions } from './page.js';
 import { requestNamespace } from './request-namespace.js';
 import { namespaceForm, signOutForm, who } from './sign-in-pages.js';
@@ -20,7 +20,7 @@ const ASKED: readonly { readonly action: Action; readonly words: string }[] = [
 /**
  * Asks the same policy as `/decode` does.
  *
- * @throws KeyholeError `namespace_invalid`, `rate_limited`, `authz_unavailable`
+ * @throws KeyholeError `namespace_invalid`, `rate_limited`, `overloaded`, `authz_unavailable`
  */
 export async function whyPage(
   turn: Turn,
@@ -69,11 +69,9 @@ async function deciding(
   turn: Turn,
   { principal }: Session,
 ): Promise<(action: Action, namespace: string) => Promise<Decision>> {
-  const { authorizer } = turn.setup.parts;
   await takeTurn(turn, principal);
   const deadline = new CallerDeadline(turn.clock);
-  return (action, namespace) =>
-    deadline.run('authz_unavailable', () => authorizer.decide(principal, action, namespace, deadline.signal));
+  return (action, namespace) => decided(turn, { principal, action, namespace, deadline });
 }
 
 function answerOf(decision: Decision, words: string): Html {

@@ -32,7 +32,7 @@ const HTTP_CODES: Record<HttpErrorCode, string> = {
   not_opened: 'changed data, another key, or a key that is disabled, deleted, not configured or denied to us',
   format_not_enabled: 'enable the format under `keys[].reads`, or see why one key serves two namespaces',
   rate_limited:
-    'wait as `Retry-After` says: `limits.callerRequestsPerSecond`, `limits.callerPayloadsPerMinute`; not to be changed: 2000 calls to key services a minute for one caller, and the shares of `limits.concurrency` and `limits.heldBytes` that one caller’s bodies may take up',
+    'wait as `Retry-After` says: `limits.callerRequestsPerSecond`, `limits.callerPayloadsPerMinute`; not to be changed: 2000 calls to key services a minute for one caller, and the shares of `limits.concurrency` and `limits.heldBytes` that one caller’s bodies and waiting requests may take up',
   overloaded: 'try again; more places: `limits.concurrency`, `limits.heldBytes`, or another instance',
   jwks_unavailable: "the issuer's key set was never loaded, or is too old: see the log",
   authz_unavailable: 'the source of roles does not answer, or refuses our key: see the log',

@@ -1,6 +1,7 @@
 // Requests that wait for others: they leave places to those whose answers are at hand.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Authenticator } from '../../src/access/principal.js';
+import type { Action, Authorizer, Decision } from '../../src/access/policy.js';
+import type { Authenticator, Principal } from '../../src/access/principal.js';
 import { KeyholeError } from '../../src/errors.js';
 import { DEFAULT_LIMITS } from '../../src/server/limits.js';
 import { Waits, type Waiter } from '../../src/server/waits.js';
@@ -10,6 +11,7 @@ import {
   ORDERS,
   startServer,
   TableAuthenticator,
+  TableAuthorizer,
   type Answer,
   type RunningServer,
 } from './running-server.js';
@@ -122,6 +124,26 @@ describe('what is waited for', () => {
     expect(later).toEqual([]);
   });
 
+  test('may fail after the request was refused: nobody waits for it any more', async () => {
+    waiting('a', 5);
+    await vi.advanceTimersByTimeAsync(510);
+    let fail: (error: Error) => void = () => undefined;
+    const failing = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    const refused = waits.during(
+      of('a'),
+      limits,
+      () => failing,
+      (answer) => answer.finally(() => undefined),
+    );
+    const told = expect(refused).rejects.toThrow('a has too much');
+    await vi.advanceTimersByTimeAsync(1);
+    await told;
+    fail(new Error('nobody listens')); // unhandled, it would end the run
+    await vi.advanceTimersByTimeAsync(1);
+  });
+
   test('does not count where the answer is at hand, however many ask', async () => {
     waiting('a', 5);
     await vi.advanceTimersByTimeAsync(510);
@@ -202,5 +224,46 @@ describe('while tokens are slow to verify', () => {
     authenticator.issuer.open();
     await expect.poll(async () => (await asAdmin(server)).status).toBe(200);
     expect(authenticator.verifying).toBe(1);
+  });
+});
+
+describe('while roles are slow to come', () => {
+  /** Knows the admin's roles at once; everybody else's have to be asked for. */
+  class SlowRoles extends TableAuthorizer implements Authorizer {
+    readonly roles = gate();
+
+    override async decide(principal: Principal, action: Action, namespace: string): Promise<Decision> {
+      const decision = await super.decide(principal, action, namespace);
+      if (principal.email !== 'admin@example.com') await this.roles.opened;
+      return decision;
+    }
+  }
+
+  test('one caller keeps half of the places, whatever namespaces they name, and is told so on record', async () => {
+    const authorizer = new SlowRoles();
+    const server = (running = await startServer({
+      parts: { authorizer },
+      limits: { concurrency: 8, waiting: 0 },
+    }));
+    const asReader = (namespace: string): Promise<Answer> =>
+      server.ask('/decode', { as: 'reader', namespace });
+    const asked = Array.from({ length: 8 }, (_, index) => asReader(`n${index}.a1b2c`));
+    await expect.poll(() => authorizer.asked).toHaveLength(8);
+    await expect.poll(() => server.audit.events).toHaveLength(4);
+    expect((await asAdmin(server)).status).toBe(200);
+    const refused = await asReader('n9.a1b2c');
+    expect([refused.status, refused.code(), refused.headers['retry-after']]).toEqual([
+      429,
+      'rate_limited',
+      '1',
+    ]);
+    authorizer.roles.open();
+    const codes = (await Promise.all(asked)).map((answer) => answer.code());
+    expect(codes.sort()).toEqual([
+      ...Array<string>(4).fill('rate_limited'),
+      ...Array<string>(4).fill('role_missing'),
+    ]);
+    expect(server.audit.events.filter(({ outcome }) => outcome === 'rate_limited')).toHaveLength(5);
+    expect(server.audit.events).toHaveLength(10);
   });
 });
