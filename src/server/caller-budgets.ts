@@ -26,15 +26,13 @@ export class CallerBudgets {
   /**
    * Takes one request. Beyond the burst it is that caller's turn later.
    *
-   * @returns how long to wait first, in milliseconds, at most 1000.
-   * @throws KeyholeError `rate_limited` where it would be longer.
+   * @returns how long to wait first, in milliseconds, at most `maxWaitMs`. Default is 1000.
+   * @throws KeyholeError `rate_limited` where it would be longer; then nothing is taken.
    */
-  takeRequest(principal: Principal, limits: Limits): number {
+  takeRequest(principal: Principal, limits: Limits, maxWaitMs = MAX_WAIT_MS): number {
     const budget = this.#budgetOf(principal, limits);
     const waitMs = ((1 - budget.requests) / limits.callerRequestsPerSecond) * 1000;
-    if (waitMs > MAX_WAIT_MS) {
-      throw limited(`you may send ${limits.callerRequestsPerSecond} requests a second`, waitMs - MAX_WAIT_MS);
-    }
+    if (waitMs > maxWaitMs) throw beyondRate(limits, waitMs - maxWaitMs);
     budget.requests -= 1;
     return Math.max(0, waitMs);
   }
@@ -90,6 +88,10 @@ export class CallerBudgets {
     this.#budgets.set(caller, budget);
     return budget;
   }
+}
+
+export function beyondRate({ callerRequestsPerSecond }: Limits, waitMs: number): KeyholeError {
+  return limited(`you may send ${callerRequestsPerSecond} requests a second`, waitMs);
 }
 
 function limited(what: string, waitMs: number): KeyholeError {

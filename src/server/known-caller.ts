@@ -5,13 +5,14 @@ import type { AuditEvent } from '../access/audit-log.js';
 import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
+import { beyondRate } from './caller-budgets.js';
 import { CallerDeadline } from './caller-deadline.js';
 import type { CallerRequest, Reply, WrittenReply } from './caller-request.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
 import { encode } from './encode.js';
 import { errorResponse } from './error-response.js';
-import { RECORD_DEADLINE_MS } from './limits.js';
+import { MAX_WAIT_MS, RECORD_DEADLINE_MS } from './limits.js';
 import { Findings } from './findings.js';
 import { readPayloads } from './payload-json.js';
 import { writePayloads } from './payload-json-writer.js';
@@ -71,10 +72,17 @@ async function tried(work: () => Promise<Reply>): Promise<Outcome> {
   }
 }
 
-/** A caller beyond the rate waits a little; far beyond it, the request is refused. */
-export async function takeTurn({ budgets, setup }: Turn, principal: Principal): Promise<void> {
-  const waitMs = budgets.takeRequest(principal, setup.parts.options.limits);
-  if (waitMs > 0) await pause(waitMs);
+/**
+ * A caller beyond the rate waits a little; far beyond it, or where too many wait so, the request is refused.
+ *
+ * @throws KeyholeError `rate_limited`, `overloaded`
+ */
+export async function takeTurn({ admission, budgets, setup }: Turn, principal: Principal): Promise<void> {
+  const { limits } = setup.parts.options;
+  const waiter = (): Waiter => ({ name: 'rate', exceeded: () => beyondRate(limits, MAX_WAIT_MS) });
+  const mayWait = admission.waits.refusal(waiter, limits) === undefined;
+  const waitMs = budgets.takeRequest(principal, limits, mayWait ? MAX_WAIT_MS : 0);
+  if (waitMs > 0) await admission.waits.until(pause(waitMs), waiter(), limits);
 }
 
 /**

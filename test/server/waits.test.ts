@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Action, Authorizer, Decision } from '../../src/access/policy.js';
 import type { Authenticator, Principal } from '../../src/access/principal.js';
 import { KeyholeError } from '../../src/errors.js';
+import { CallerBudgets } from '../../src/server/caller-budgets.js';
 import { DEFAULT_LIMITS } from '../../src/server/limits.js';
 import { Waits, type Waiter } from '../../src/server/waits.js';
 import { plantSecret } from '../streams.js';
@@ -13,6 +14,7 @@ import {
   TableAuthenticator,
   TableAuthorizer,
   type Answer,
+  type Person,
   type RunningServer,
 } from './running-server.js';
 
@@ -265,5 +267,32 @@ describe('while roles are slow to come', () => {
     ]);
     expect(server.audit.events.filter(({ outcome }) => outcome === 'rate_limited')).toHaveLength(5);
     expect(server.audit.events).toHaveLength(10);
+  });
+});
+
+describe('callers beyond their rate', () => {
+  test('keep half of the places while they wait, all together; who is too many is a 429 on record', async () => {
+    const limits = { concurrency: 2, waiting: 2, callerBurst: 1, callerRequestsPerSecond: 1 };
+    const server = (running = await startServer({ limits }));
+    const as = (person: Person): Promise<Answer> => server.ask('/encode', { as: person, namespace: ORDERS });
+    const answers = await Promise.all([as('reader'), as('reader'), as('writer'), as('writer')]);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.map((answer) => [answer.code(), answer.headers['retry-after']])).toEqual([
+      ['rate_limited', '1'],
+    ]);
+    expect(server.audit.events.filter(({ outcome }) => outcome === 'rate_limited')).toHaveLength(1);
+    expect(server.audit.events).toHaveLength(4);
+    expect((await asAdmin(server)).status).toBe(200);
+  });
+
+  test('who may not wait are refused, and that costs nothing of their rate', () => {
+    const budgets = new CallerBudgets({ monotonic: () => 0 });
+    const who: Principal = { subject: 'a', issuer: 'i', email: undefined, method: 'bearer', expiresAtMs: 0 };
+    const limits = { ...DEFAULT_LIMITS, callerBurst: 1, callerRequestsPerSecond: 2 };
+    expect(budgets.takeRequest(who, limits, 0)).toBe(0);
+    for (let asked = 0; asked < 5; asked += 1) {
+      expect(() => budgets.takeRequest(who, limits, 0)).toThrow('you may send 2 requests a second');
+    }
+    expect(budgets.takeRequest(who, limits)).toBe(500);
   });
 });
