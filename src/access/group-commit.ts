@@ -38,6 +38,9 @@ interface Waiting {
   readonly refuse: (cause?: unknown) => void;
 }
 
+/** Node's timers may come that much too early. */
+const EARLY_MS = 1;
+
 /** Beyond it a record is refused at once, so that a sink that hangs costs no more than this. */
 const MAX_WAITING = 1_024;
 
@@ -49,6 +52,8 @@ export class GroupCommit {
   #running = Promise.resolve();
   /** The write under way has taken longer than the deadline: whoever comes meanwhile need not wait for it. */
   #stuck = false;
+  /** When it began, on the clock of timers. */
+  #beganMs = 0;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -78,6 +83,11 @@ export class GroupCommit {
     return this.#stuck;
   }
 
+  /** Whether a write is under way, be it of records that were refused meanwhile. */
+  get writes(): boolean {
+    return this.#committing;
+  }
+
   /** Resolves once nothing is written any more, however long that takes. */
   ended(): Promise<void> {
     return this.#running;
@@ -104,7 +114,12 @@ export class GroupCommit {
     return new KeyholeError('audit_unavailable', message, { cause, retryAfterMs: 1_000 });
   }
 
+  #underWayMs(): number {
+    return performance.now() - this.#beganMs + EARLY_MS;
+  }
+
   #enqueue(record: AuditRecord, requests: number): Promise<void> {
+    const { deadlineMs } = this.#options;
     return new Promise((resolve, reject) => {
       let open = true;
       const refuse = (cause?: unknown): void => {
@@ -114,10 +129,12 @@ export class GroupCommit {
         this.#waiting.delete(waiting);
         reject(this.refusal(requests, cause));
       };
-      const timer = setTimeout(() => {
-        this.#stuck = this.#committing;
+      const expire = (): void => {
+        if (open) this.#stuck = this.#committing && this.#underWayMs() >= deadlineMs;
         refuse();
-      }, this.#options.deadlineMs);
+      };
+      // where the event loop stood still, what became durable meanwhile is heard of first
+      const timer = setTimeout(() => setImmediate(expire), deadlineMs);
       const waiting: Waiting = {
         record,
         refuse,
@@ -136,6 +153,7 @@ export class GroupCommit {
     while (this.#waiting.size > 0) {
       const batch = [...this.#waiting];
       this.#waiting.clear();
+      this.#beganMs = performance.now();
       await this.#commit(batch);
       this.#stuck = false;
     }

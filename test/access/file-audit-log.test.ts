@@ -22,7 +22,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openForAppending, type AuditFileHandle, type OpenAuditFile } from '../../src/access/audit-handle.js';
 import type { AuditEvent, AuditLog } from '../../src/access/audit-log.js';
 import { filesOfRecord } from '../../src/access/audit-tail.js';
 import { verifyAudit } from '../../src/access/audit-verify.js';
@@ -30,6 +29,7 @@ import { openAuditFile, type AuditFileOptions } from '../../src/access/file-audi
 import { plantSecret } from '../streams.js';
 import { auditEvent, filesOf, linesOf, told, toldInAll, WRITER } from './audit-events.js';
 import { FakeClock } from './fake-clock.js';
+import { errorOf, Faults, gate } from './faulty-files.js';
 
 let directory: string;
 let path: string;
@@ -51,52 +51,6 @@ async function openLog(options: Partial<AuditFileOptions> = {}): Promise<AuditLo
 }
 
 const unavailable = { code: 'audit_unavailable', retryAfterMs: 1_000 };
-
-/** A real file, each of whose operations may first wait or fail. */
-class Faults {
-  readonly done: string[] = [];
-  write: (() => Promise<void>) | undefined;
-  datasync: (() => Promise<void>) | undefined;
-  /** Bytes one write takes at most. */
-  portion = Infinity;
-
-  readonly open: OpenAuditFile = async (file) => {
-    const real = await openForAppending(file);
-    this.done.push('open');
-    return this.#with(real);
-  };
-
-  #with(real: AuditFileHandle): AuditFileHandle {
-    return {
-      stat: () => real.stat(),
-      close: async () => {
-        await real.close();
-        this.done.push('close');
-      },
-      write: async (bytes, offset) => {
-        await this.write?.();
-        this.done.push('write');
-        return real.write(bytes.subarray(0, offset + this.portion), offset);
-      },
-      datasync: async () => {
-        await this.datasync?.();
-        await real.datasync();
-        this.done.push('sync');
-      },
-    };
-  }
-}
-
-/** A promise, and what resolves it. */
-function gate(): { readonly closed: Promise<void>; readonly open: () => void } {
-  let open = (): void => undefined;
-  const closed = new Promise<void>((resolve) => (open = resolve));
-  return { closed, open };
-}
-
-function errorOf(code: string): () => Promise<never> {
-  return () => Promise.reject(Object.assign(new Error(code), { code }));
-}
 
 describe('a record', () => {
   test('is one line of JSON, built field by field', async () => {
@@ -524,9 +478,6 @@ function linkOf(name: string): string | undefined {
 }
 
 describe('each file that was begun is closed', () => {
-  const left = ({ done }: Faults): number =>
-    done.filter((what) => what === 'open').length - done.filter((what) => what === 'close').length;
-
   test('where it is opened anew while the last gap is told', async () => {
     const faults = new Faults();
     const log = await openLog({ open: faults.open });
@@ -543,7 +494,7 @@ describe('each file that was begun is closed', () => {
     const reopened = log.reopen();
     told.open();
     await Promise.all([closed, reopened]);
-    expect(left(faults)).toBe(0);
+    expect(faults.left).toBe(0);
   });
 
   test('where it is opened anew twice at once', async () => {
@@ -552,7 +503,7 @@ describe('each file that was begun is closed', () => {
     renameSync(path, `${path}.1`);
     await Promise.all([log.reopen(), log.reopen()]);
     await log.close();
-    expect(left(faults)).toBe(0);
+    expect(faults.left).toBe(0);
   });
 });
 
