@@ -1,6 +1,6 @@
 // One chain in one file that only grows; after anything went wrong a new chain begins in a new file.
 import type { Stats } from 'node:fs';
-import { chmod, link, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, link, lstat, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AuditChain } from './audit-chain.js';
 import type { AuditFileHandle, OpenAuditFile } from './audit-handle.js';
@@ -49,15 +49,26 @@ export class AuditFile {
    * Begins a chain at the path. What lies there is kept under the name of its own chain.
    *
    * @param last - the last line of the chain before, if it is known; else what lies there is asked.
-   * @throws Error if the file cannot be made and synced; then what lay there still does.
+   * @throws Error if the file cannot be made and synced; then what lay there still does. If only its name may not be
+   * durable, it is answered nevertheless: the next record begins another one.
    */
   static async begin(place: AuditFilePlace, cause: ChainCause, last?: Link): Promise<AuditFile> {
     const file = new AuditFile(place, last);
-    await file.#begin(cause, await lyingAt(place.path), []);
+    try {
+      await file.#begin(cause, await lyingAt(place.path), []);
+    } catch (error) {
+      const hasName = file.#last !== last;
+      if (!hasName) throw error;
+    }
     return file;
   }
 
-  /** The last line that is durable. */
+  /** False after something went wrong, and while a new chain is begun. */
+  get isWriting(): boolean {
+    return this.#writing !== undefined;
+  }
+
+  /** The last line that is durable, or that later chains have to name. */
   get last(): Link | undefined {
     return this.#last;
   }
@@ -79,7 +90,7 @@ export class AuditFile {
     try {
       await writeAll(handle, lines);
       await handle.datasync();
-      assertOurs(this.#writing);
+      await assertOurs(this.#writing);
       this.#last = chain.last;
       this.#place.onLines?.(lines, records.length);
     } catch (error) {
@@ -92,7 +103,7 @@ export class AuditFile {
   /** Whether the file that is written lies at the path. */
   async isInPlace(): Promise<boolean> {
     if (this.#writing === undefined) return false;
-    const own = this.#writing.handle.stat();
+    const own = await this.#writing.handle.stat();
     const there = await lyingAt(this.#place.path);
     return there !== undefined && sameFile(own, there);
   }
@@ -109,6 +120,7 @@ export class AuditFile {
    */
   async #begin(cause: ChainCause, there: Stats | undefined, records: readonly AuditRecord[]): Promise<void> {
     if (there !== undefined) assertFile(there);
+    else await assertNoLink(this.#place.path);
     const path = there === undefined ? this.#place.path : await realpath(this.#place.path);
     const before = there === undefined ? undefined : await lastLinkIn(path);
     const { writer, wall } = this.#place;
@@ -116,21 +128,26 @@ export class AuditFile {
     const start = startRecord({ ...writer(), cause, after: this.#last ?? before }, wall());
     const fresh = `${path}.${chain.id}.new`;
     const lines = chain.lines([start, ...records]);
-    const handle = await this.#place.open(fresh);
+    const directory = await open(dirname(path), 'r'); // while nothing has a new name yet
     try {
-      await writeAll(handle, lines);
-      if (there !== undefined) await chmod(fresh, there.mode & 0o777);
-      await handle.datasync();
-      if (there !== undefined && there.size > 0) await keepUnder(archivedName(path, before?.chain), path);
-      await rename(fresh, path);
-      await syncDirectory(dirname(path));
-    } catch (error) {
-      handle.close().catch(() => undefined);
-      unlink(fresh).catch(() => undefined);
-      throw error;
+      const handle = await this.#place.open(fresh);
+      try {
+        await writeAll(handle, lines);
+        if (there !== undefined) await chmod(fresh, there.mode & 0o777);
+        await handle.datasync();
+        await keepWhatLies(path, there, before?.chain);
+        await rename(fresh, path);
+        this.#last = chain.last; // whatever fails now: the next chain has to name this one
+        await directory.sync(); // a file's name is as durable as its directory
+      } catch (error) {
+        handle.close().catch(() => undefined);
+        unlink(fresh).catch(() => undefined);
+        throw error;
+      }
+      this.#writing = { handle, chain, size: lines.length };
+    } finally {
+      await directory.close();
     }
-    this.#writing = { handle, chain, size: lines.length };
-    this.#last = chain.last;
     this.#place.onLines?.(lines, 1 + records.length);
   }
 }
@@ -145,11 +162,26 @@ async function lyingAt(path: string): Promise<Stats | undefined> {
   }
 }
 
+/** What would take the name of a link to nothing lies elsewhere than the link says. */
+async function assertNoLink(path: string): Promise<void> {
+  const link = await lstat(path).catch(() => undefined);
+  if (link === undefined) return;
+  throw Object.assign(new Error('ENOENT: the audit log is a link to nothing'), { code: 'ENOENT' });
+}
+
 /** What is no file must not be renamed away. */
 function assertFile(there: Stats): void {
   if (there.isFile()) return;
   const code = there.isDirectory() ? 'EISDIR' : 'EINVAL';
   throw Object.assign(new Error(`${code}: the audit log needs a file`), { code });
+}
+
+/** @param chain - of what lay there when it was looked at; meanwhile somebody else may have begun there. */
+async function keepWhatLies(path: string, seen: Stats | undefined, chain: string | undefined): Promise<void> {
+  const there = await lyingAt(path);
+  if (there === undefined || there.size === 0) return;
+  const isSame = seen !== undefined && sameFile(seen, there);
+  await keepUnder(archivedName(path, isSame ? chain : undefined), path);
 }
 
 /**
@@ -170,23 +202,13 @@ function sameFile(one: Stats, other: Stats): boolean {
   return one.ino === other.ino && one.dev === other.dev;
 }
 
-/** A file's name is as durable as its directory. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
 async function writeAll(handle: AuditFileHandle, bytes: Buffer): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await handle.write(bytes, at);
 }
 
 /** What was removed under us takes what we write with it; what was only renamed does not. */
-function assertOurs({ handle, size }: Writing): void {
-  const there = handle.stat();
+async function assertOurs({ handle, size }: Writing): Promise<void> {
+  const there = await handle.stat();
   if (there.nlink === 0) throw new Error('the audit file was removed');
   if (there.size !== size) throw new Error('the audit file was changed by somebody else');
 }

@@ -73,6 +73,8 @@ class FileAuditLog implements AuditLog {
   readonly #reserve: DiskReserve;
   readonly #strangers: StrangerRefusals;
   #current: Current | undefined;
+  /** The last request to go on in a new file; the next one waits for it. */
+  #reopening: Promise<void> = Promise.resolve();
   /** The last line that is durable. */
   #last: Link | undefined;
 
@@ -113,16 +115,23 @@ class FileAuditLog implements AuditLog {
 
   /**
    * Goes on in a new file if the one that is written no longer lies at the path, or cannot be written: what was handed
-   * in before ends in the old one. A write that hangs in the old one no longer matters.
+   * in before ends in the old one. A write that hangs in the old one no longer matters. One at a time.
    *
-   * @throws Error if the file cannot be made and synced; the old one then stays in use.
+   * @throws Error if the file cannot be made and synced; the old one then stays in use. Error too where that takes
+   * longer than three times what a record may; it may still be done later.
    */
   async reopen(): Promise<void> {
+    const begun = this.#reopening.catch(() => undefined).then(() => this.#goOn());
+    this.#reopening = begun;
+    const signal = AbortSignal.timeout(3 * this.#settings.deadlineMs);
+    await untilAborted(begun, signal, () => new Error('the disk of the audit file does not answer'));
+  }
+
+  async #goOn(): Promise<void> {
     const old = this.#current;
     if (old === undefined) return;
     if (!old.commits.stuck && (await (await old.file).isInPlace())) return;
-    // meanwhile somebody else asked for the same, or closed it
-    if (this.#current !== old) return;
+    if (this.#current !== old) return; // closed meanwhile
     const begun = this.#successor(old);
     const orOld = begun.catch(async () => {
       await old.commits.ended();
@@ -172,10 +181,15 @@ class FileAuditLog implements AuditLog {
     return { file, commits: new GroupCommit({ commit, refusals: this.#refusals, deadlineMs, clock }) };
   }
 
-  /** Begins once the old file's last line is known: what comes meanwhile waits for it. */
+  /**
+   * Begins once the old file's last line is known: what comes meanwhile waits for it. A write that hangs may end there
+   * whenever it likes; a chain that is being begun may not, as it takes the path's name at its end.
+   */
   async #successor(old: Current): Promise<AuditFile> {
     await old.commits.settled();
-    const cause = old.commits.stuck ? 'failure' : 'reopen';
+    const { isWriting } = await old.file;
+    if (!isWriting) await old.commits.ended();
+    const cause = old.commits.writes || !isWriting ? 'failure' : 'reopen';
     const file = await AuditFile.begin(this.#settings.place, cause, this.#last);
     this.#last = file.last;
     return file;
