@@ -11,6 +11,8 @@ export interface PlaceCount {
 }
 
 export class Places {
+  /** As many as there were last said to be. */
+  #places = 0;
   #taken = 0;
   readonly #waiting = new Set<() => void>();
 
@@ -48,6 +50,8 @@ export class Places {
 
   async #enter(count: PlaceCount): Promise<void> {
     const { places, full } = count;
+    this.#places = places;
+    this.#admitWaiting(); // there may be more places now
     if (!this.hasRoom(count)) throw full();
     if (this.#taken < places) {
       this.#taken += 1;
@@ -66,14 +70,18 @@ export class Places {
     });
   }
 
-  /** Hands the place to the next in line, if there is one. */
   #leave(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#taken -= 1;
-      return;
+    this.#taken -= 1;
+    this.#admitWaiting();
+  }
+
+  /** Whoever is next in line, as long as a place is free: there may be fewer of them than are taken. */
+  #admitWaiting(): void {
+    for (const admit of this.#waiting) {
+      if (this.#taken >= this.#places) return;
+      this.#waiting.delete(admit);
+      this.#taken += 1;
+      admit();
     }
-    this.#waiting.delete(next);
-    next();
   }
 }
