@@ -48,9 +48,13 @@ export class CallerBudgets {
     budget.payloads -= count;
   }
 
-  /** A request asks a key service once more. Its calls are made all the same: the next request pays for them. */
+  /**
+   * A request asks a key service once more, also where another one has it asked for the same. Its calls are made all the
+   * same: the next request pays for them, for those of one minute at most.
+   */
   takeKeyCall(principal: Principal, limits: Limits): void {
-    this.#budgetOf(principal, limits).keyCalls -= 1;
+    const budget = this.#budgetOf(principal, limits);
+    budget.keyCalls = Math.max(1 - CALLER_KEY_CALLS_PER_MINUTE, budget.keyCalls - 1);
   }
 
   /** @throws KeyholeError `rate_limited` where earlier requests brought about too many calls to key services. */
