@@ -1,6 +1,7 @@
-// All open connections: how many, which are idle and since when, and on which nobody is known yet.
+// All open connections: how many, what goes on on each, and on which nobody is known yet.
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
+import { Crowd } from './crowd.js';
 import { MAX_PIPELINED } from './limits.js';
 
 /** A request in progress. */
@@ -16,6 +17,7 @@ interface InProgress {
 interface Connection {
   readonly name: string;
   readonly socket: Socket;
+  /** In the order in which their answers leave. */
   readonly requests: Set<InProgress>;
   /** The one that came last. */
   last: InProgress | undefined;
@@ -33,15 +35,14 @@ export interface ConnectionCaps {
 
 /**
  * Node's own cap refuses the newcomer, so strangers could keep everyone out with idle sockets. Here, at a cap, the
- * connection goes that has been longest without a request in progress.
+ * connection goes that `Crowd` says.
  */
 export class Connections {
   /** By the far end: a TLS socket and the one below it are told apart by nothing else. */
   readonly #open = new Map<string, Connection>();
-  /** Without a request in progress, the longest first. */
-  readonly #idle = new Set<Connection>();
-  /** By address; within one those that are idle stand as in `#idle`. */
-  readonly #strangers = new Map<string, Set<Connection>>();
+  readonly #all = new Crowd<Connection>();
+  /** By address. */
+  readonly #strangers = new Map<string, Crowd<Connection>>();
   #closing = false;
 
   /** @param from - the address whose strangers it counts among; `undefined` for one whose connections are not counted. */
@@ -49,14 +50,15 @@ export class Connections {
     const name = nameOf(socket);
     const connection: Connection = { name, socket, requests: new Set(), last: undefined, strangerFrom: from };
     this.#open.set(name, connection);
-    this.#rest(connection);
+    if (from !== undefined && !this.#strangers.has(from)) this.#strangers.set(from, new Crowd());
+    this.#lineUp(connection);
     socket.once('close', () => {
       for (const request of connection.requests) request.connectionClosed();
       this.#forget(connection);
     });
     const strangers = this.#strangersOf(connection);
-    if (strangers !== undefined && strangers.size > ofStrangers) this.#closeLongestIdle(strangers);
-    else if (this.#open.size > most) this.#closeLongestIdle(this.#idle);
+    if (strangers !== undefined && strangers.size > ofStrangers) this.#closeOneOf(strangers);
+    else if (this.#all.size > most) this.#closeOneOf(this.#all);
   }
 
   /** A request's headers are complete. */
@@ -65,7 +67,13 @@ export class Connections {
     if (connection === undefined) return;
     connection.requests.add(request);
     connection.last = request;
-    this.#idle.delete(connection);
+    if (connection.requests.size === 1) this.#lineUp(connection);
+  }
+
+  /** Its answer has begun, or waits behind the one that has. */
+  answered(name: string, request: InProgress): void {
+    const connection = this.#open.get(name);
+    if (connection !== undefined && frontOf(connection) === request) this.#lineUp(connection);
   }
 
   /** Somebody is known on this connection: it counts among its address's strangers no more. */
@@ -77,9 +85,9 @@ export class Connections {
   /** Its answer has left, or never will. */
   ended(name: string, request: InProgress): void {
     const connection = this.#open.get(name);
-    if (connection?.requests.delete(request) !== true || connection.requests.size > 0) return;
-    if (this.#closing) connection.socket.destroySoon();
-    else if (!connection.socket.destroyed) this.#rest(connection);
+    if (connection?.requests.delete(request) !== true) return;
+    if (this.#closing && connection.requests.size === 0) connection.socket.destroySoon();
+    else if (!connection.socket.destroyed) this.#lineUp(connection);
   }
 
   get size(): number {
@@ -104,36 +112,31 @@ export class Connections {
   /** Ends those that are idle, and from now on each that becomes so. */
   closeIdle(): void {
     this.#closing = true;
-    for (const { socket } of this.#idle) socket.destroy();
+    for (const { socket } of this.#all.idle) socket.destroy();
   }
 
-  /** From now on it is idle. */
-  #rest(connection: Connection): void {
-    this.#idle.add(connection);
-    const { strangerFrom } = connection;
-    if (strangerFrom === undefined) return;
-    const strangers = this.#strangersOf(connection) ?? new Set();
-    strangers.delete(connection);
-    this.#strangers.set(strangerFrom, strangers.add(connection));
+  #lineUp(connection: Connection): void {
+    const front = frontOf(connection);
+    const line = front === undefined ? 'idle' : front.answered ? 'leaving' : 'working';
+    this.#all.put(connection, line);
+    this.#strangersOf(connection)?.put(connection, line);
   }
 
-  #strangersOf({ strangerFrom }: Connection): Set<Connection> | undefined {
+  #strangersOf({ strangerFrom }: Connection): Crowd<Connection> | undefined {
     return strangerFrom === undefined ? undefined : this.#strangers.get(strangerFrom);
   }
 
   /** Forgotten at once: the socket's own event comes later, and until then another one would be spared. */
-  #closeLongestIdle(connections: ReadonlySet<Connection>): void {
-    for (const connection of connections) {
-      if (!this.#idle.has(connection)) continue;
-      this.#forget(connection);
-      connection.socket.destroy();
-      return;
-    }
+  #closeOneOf(crowd: Crowd<Connection>): void {
+    const connection = crowd.givingWay();
+    if (connection === undefined) return;
+    this.#forget(connection);
+    connection.socket.destroy();
   }
 
   #forget(connection: Connection): void {
     if (this.#open.get(connection.name) === connection) this.#open.delete(connection.name);
-    this.#idle.delete(connection);
+    this.#all.delete(connection);
     this.#countOut(connection);
   }
 
@@ -145,6 +148,12 @@ export class Connections {
     }
     connection.strangerFrom = undefined;
   }
+}
+
+/** The request whose answer leaves next. */
+function frontOf({ requests }: Connection): InProgress | undefined {
+  const [front] = requests;
+  return front;
 }
 
 /** Of a connection that is open; a closed one no longer knows its far end. */

@@ -26,6 +26,14 @@ export interface ExchangeOptions {
   readonly stopping: () => boolean;
 }
 
+/** Who is told how it goes. */
+export interface ExchangeWatcher {
+  /** The answer has begun, or waits behind the one that has. */
+  answered(): void;
+  /** Once: the answer has left, or the connection is gone. */
+  ended(told: Told): void;
+}
+
 /** Bytes of a refused body that are thrown away so that its sender can read the answer. */
 const MAX_DISCARDED_BYTES = 16 * 1024 * 1024;
 const MAX_LINGER_MS = 1_000;
@@ -46,17 +54,16 @@ export class Exchange {
   readonly #stopping: () => boolean;
   readonly #startedMs: number;
   readonly #clock: MonotonicClock;
-  readonly #ended: (told: Told) => void;
+  readonly #watcher: ExchangeWatcher;
   #isOver = false;
   #code = 'ok';
   #answerTimer: NodeJS.Timeout | undefined;
 
-  /** @param ended - told once, when the answer has left or the connection is gone. */
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
     { clock, expectsContinue, stopping }: ExchangeOptions,
-    ended: (told: Told) => void,
+    watcher: ExchangeWatcher,
   ) {
     this.request = request;
     this.#response = response;
@@ -64,7 +71,7 @@ export class Exchange {
     this.#stopping = stopping;
     this.#startedMs = clock.monotonic();
     this.#clock = clock;
-    this.#ended = ended;
+    this.#watcher = watcher;
     response.once('close', () => {
       this.#end();
     });
@@ -80,7 +87,7 @@ export class Exchange {
     this.#isOver = true;
     clearTimeout(this.#answerTimer);
     const response = this.#response;
-    this.#ended({
+    this.#watcher.ended({
       requestId: this.requestId,
       status: response.headersSent ? response.statusCode : 0,
       code: this.#code,
@@ -115,6 +122,7 @@ export class Exchange {
     if (status !== 204) headers.push(['Content-Length', String(length)]);
     if (length > 0) headers.push(['Content-Type', contentType]);
     this.#response.writeHead(status, headers.flat());
+    this.#watcher.answered();
     if (!this.#isOver) this.#answerTimer = setTimeout(() => this.request.socket.destroy(), ANSWER_TIMEOUT_MS);
     if (this.closes && !this.request.complete && this.request.method === 'POST') this.#linger(body);
     else if (body === undefined || this.request.method === 'HEAD') this.#response.end();
@@ -150,7 +158,8 @@ export class Exchange {
       if (discarded > MAX_DISCARDED_BYTES) end();
     };
     const timer = setTimeout(end, MAX_LINGER_MS);
-    if (body !== undefined) this.#response.write(body);
+    if (body === undefined) this.#response.flushHeaders();
+    else this.#response.write(body);
     request.once('end', end);
     request.once('close', end);
     request.on('data', discard);

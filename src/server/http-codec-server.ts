@@ -152,12 +152,17 @@ export class HttpCodecServer implements CodecServer {
     const headers = readHeaders(request);
     let hasRecord = false;
     const options = { clock: this.#clock, expectsContinue, stopping: () => this.#stopping !== undefined };
-    const exchange = new Exchange(request, response, options, (told) => {
-      this.#connections.ended(name, exchange);
-      for (const work of atEnd) work();
-      span?.end(told);
-      tell(setup, route, told, span);
-      if (!hasRecord) countRefusal(setup, { route, address, headers }, told);
+    const exchange = new Exchange(request, response, options, {
+      answered: () => {
+        this.#connections.answered(name, exchange);
+      },
+      ended: (told) => {
+        this.#connections.ended(name, exchange);
+        for (const work of atEnd) work();
+        span?.end(told);
+        tell(setup, route, told, span);
+        if (!hasRecord) countRefusal(setup, { route, address, headers }, told);
+      },
     });
     const span = spanOf(setup, route, exchange);
     this.#connections.began(name, exchange);

@@ -603,4 +603,46 @@ describe('open connections', () => {
     busy.end();
     used.end();
   });
+
+  test('at the cap, an answer that is not taken gives way to a newcomer: first the one that began first', async () => {
+    const server = await start({ connections: 3 });
+    const untaken = [];
+    for (let i = 0; i < 3; i += 1) untaken.push(await connectUntaken(server));
+    const [first, second, third] = untaken;
+    const newcomer = await connectRaw(server.port);
+    newcomer.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`);
+    expect(statusesOf(await newcomer.until((text) => text.includes('payloads')))).toEqual([200]);
+    first?.socket.resume();
+    expect((await first?.closed())?.endsWith('}')).toBe(false);
+    for (const whole of [second, third]) {
+      whole?.socket.resume();
+      await expect.poll(() => whole?.received().endsWith('}')).toBe(true);
+    }
+    await endAll(untaken, [newcomer]);
+  });
+
+  test('at the cap, idle ones give way before an answer that is being taken, as long as they are more', async () => {
+    const server = await start({ connections: 3 });
+    const reader = await connectUntaken(server);
+    const idle = await open(server, 4);
+    for (const one of idle.slice(0, 2)) expect(await one.closed()).toBe('');
+    reader.socket.resume();
+    await expect.poll(() => reader.received().endsWith('}')).toBe(true);
+    expect(idle.slice(2).filter(isClosed)).toEqual([]);
+    await endAll([reader], idle);
+  });
+
+  test('of one address, on all of which a refusal lingers, leave room for somebody known of that address', async () => {
+    const server = await start({});
+    const refused = { Host: 'a', X: Array.from({ length: 120 }, String), 'Content-Length': '5' };
+    const strangers = await open(server, 64, '127.0.0.2');
+    for (const stranger of strangers) {
+      stranger.send(head('/decode', refused)); // the body never comes
+      await stranger.until((text) => text.includes(' 431 '));
+    }
+    const known = await connectRaw(server.port, '127.0.0.2');
+    known.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`);
+    expect(statusesOf(await known.until((text) => text.includes('payloads')))).toEqual([200]);
+    await endAll(strangers, [known]);
+  });
 });
