@@ -2,7 +2,7 @@
 
 /**
  * Aborts with a `TimeoutError` after `ms` milliseconds, or with `signal` and its reason if that comes first. It keeps
- * no process alive.
+ * no process alive. Let `signal` live no longer than what it is for: Node keeps some bytes in it for each call.
  *
  * `AbortSignal.any([signal, AbortSignal.timeout(ms)])` promises the same, but on Node 20 nothing keeps the second one:
  * it may be garbage-collected while a `fetch` waits, and then never aborts. Here its timer keeps it.

@@ -70,7 +70,9 @@ export class AuditWebhook {
   #dropped = 0;
   /** No wait is worth it any more. */
   readonly #ending = new AbortController();
-  readonly #ended = new AbortController();
+  /** Ends the delivery under way; one for each, as a signal keeps a little for whatever was made from it. */
+  #delivery = new AbortController();
+  #isLate = false;
 
   constructor(options: AuditWebhookOptions) {
     this.#options = options;
@@ -100,7 +102,8 @@ export class AuditWebhook {
   async close(): Promise<void> {
     this.#ending.abort();
     const late = setTimeout(() => {
-      this.#ended.abort();
+      this.#isLate = true;
+      this.#delivery.abort();
     }, this.#options.closeMs ?? 5_000);
     await this.#running;
     clearTimeout(late);
@@ -162,7 +165,9 @@ export class AuditWebhook {
         'content-type': type,
         ...(authorization !== undefined && { authorization: await authorization() }),
       };
-      const signal = abortAfter(DEADLINE_MS, this.#ended.signal);
+      this.#delivery = new AbortController();
+      if (this.#isLate) this.#delivery.abort();
+      const signal = abortAfter(DEADLINE_MS, this.#delivery.signal);
       const { status } = await fetch(url, { method: 'POST', headers, body, signal });
       if (status >= 200 && status < 300) return this.#delivered();
       this.#failed({ status });
