@@ -29,6 +29,8 @@ export interface ServiceOptions {
 
 export type StartResult = { readonly service: Service } | { readonly problems: readonly Problem[] };
 
+/** A stop waits that long for a reload that hangs, as where the disk of the configuration does not answer. */
+const RELOAD_WITHIN_MS = 5_000;
 /** Requests that were in flight at a reload have ended after this time. */
 const RETIRED_MS = REQUEST_TIMEOUT_MS + 2 * CALLER_DEADLINE_MS;
 
@@ -118,7 +120,8 @@ export class Service {
   /** Not ready at once, then no new connections; resolves when all is ended. `hurry` leaves out the delay. */
   async stop({ hurry }: { readonly hurry: boolean }): Promise<void> {
     await (hurry ? this.#server.close() : this.#server.drain());
-    await this.#reloading;
+    const late = new Promise<void>((resolve) => setTimeout(resolve, RELOAD_WITHIN_MS).unref());
+    await Promise.race([this.#reloading, late]);
     await this.#close();
   }
 

@@ -59,14 +59,14 @@ async function configure(roles: readonly string[], audit: object | 'stdout' = {}
   return hash('sha256', await readFile(path, 'utf8'));
 }
 
-async function start(stdout: Writable = new PassThrough()): Promise<Service> {
+async function start(stdout: Writable = new PassThrough(), load = () => folder.load()): Promise<Service> {
   const write = (line: string): void => {
     log += line;
     keepStream('service-log', line);
   };
   const started = await startService({
     config: await folder.config(),
-    load: () => folder.load(),
+    load,
     logger: pino({}, { write }),
     stdout,
   });
@@ -212,4 +212,12 @@ describe('the second copy', () => {
     expect(await told()).toHaveLength(2);
     collector.gate = undefined;
   });
+});
+
+test('a reload whose configuration never comes keeps a stop waiting for five seconds, not for ever', async () => {
+  await configure(WRITE);
+  const running = await start(undefined, () => new Promise(() => undefined));
+  void running.reload();
+  await running.stop({ hurry: true });
+  service = undefined;
 });
