@@ -201,7 +201,8 @@ export class HttpCodecServer implements CodecServer {
   }
 
   #ready(): boolean {
-    return this.#stopping === undefined && this.#setup.parts.authenticator.ready();
+    const listens = this.#server !== undefined && this.#stopping === undefined;
+    return listens && this.#setup.parts.authenticator.ready();
   }
 
   async #stop(): Promise<void> {

@@ -1,6 +1,7 @@
 // What Prometheus reads: counts by route, code and outcome, and nothing a caller chose.
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createCodecServer } from '../../src/server/app.js';
 import { createMetrics, type Metrics } from '../../src/server/metrics.js';
 import { keepStream, plantSecret } from '../streams.js';
 import { exercisedMetrics } from './exercised-metrics.js';
@@ -67,10 +68,16 @@ test('orchestrators are told here too whether the server lives and is ready', as
   expect((await fetch(new URL('/health/ready', url), { method: 'HEAD' })).status).toBe(503);
 });
 
-test('a server that does not listen yet is not ready', async () => {
+test('a server is ready once its port is open: not before it is made, nor before it listens', async () => {
   const early = createMetrics();
   const { url: earlyUrl } = await early.listen({ host: '127.0.0.1', port: 0 });
-  expect((await fetch(new URL('/health/ready', earlyUrl))).status).toBe(503);
+  const ready = async (): Promise<number> => (await fetch(new URL('/health/ready', earlyUrl))).status;
+  expect(await ready()).toBe(503);
+  const server = createCodecServer({ ...running.parts, metrics: early });
+  expect(await ready()).toBe(503);
+  await server.listen();
+  expect(await ready()).toBe(200);
+  await server.close();
   await early.close();
 });
 
