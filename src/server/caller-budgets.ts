@@ -26,12 +26,14 @@ export class CallerBudgets {
   /**
    * Takes one request. Beyond the burst it is that caller's turn later.
    *
-   * @returns how long to wait first, in milliseconds, at most `maxWaitMs`. Default is 1000.
-   * @throws KeyholeError `rate_limited` where it would be longer; then nothing is taken.
+   * @param mayWait - asked where it would have to.
+   * @returns how long to wait first, in milliseconds, at most 1000.
+   * @throws KeyholeError `rate_limited` where it would be longer, or may not be; then nothing is taken.
    */
-  takeRequest(principal: Principal, limits: Limits, maxWaitMs = MAX_WAIT_MS): number {
+  takeRequest(principal: Principal, limits: Limits, mayWait = (): boolean => true): number {
     const budget = this.#budgetOf(principal, limits);
     const waitMs = ((1 - budget.requests) / limits.callerRequestsPerSecond) * 1000;
+    const maxWaitMs = waitMs > 0 && mayWait() ? MAX_WAIT_MS : 0;
     if (waitMs > maxWaitMs) throw beyondRate(limits, waitMs - maxWaitMs);
     budget.requests -= 1;
     return Math.max(0, waitMs);

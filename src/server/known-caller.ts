@@ -75,14 +75,14 @@ async function tried(work: () => Promise<Reply>): Promise<Outcome> {
 /**
  * A caller beyond the rate waits a little; far beyond it, or where too many wait so, the request is refused.
  *
- * @throws KeyholeError `rate_limited`, `overloaded`
+ * @throws KeyholeError `rate_limited`
  */
 export async function takeTurn({ admission, budgets, setup }: Turn, principal: Principal): Promise<void> {
   const { limits } = setup.parts.options;
-  const waiter = (): Waiter => ({ name: 'rate', exceeded: () => beyondRate(limits, MAX_WAIT_MS) });
-  const mayWait = admission.waits.refusal(waiter, limits) === undefined;
-  const waitMs = budgets.takeRequest(principal, limits, mayWait ? MAX_WAIT_MS : 0);
-  if (waitMs > 0) await admission.waits.until(pause(waitMs), waiter(), limits);
+  const { waits } = admission;
+  const waiter = { name: 'rate', exceeded: () => beyondRate(limits, MAX_WAIT_MS) };
+  const waitMs = budgets.takeRequest(principal, limits, () => waits.hasRoom(waiter, limits));
+  if (waitMs > 0) await waits.until(pause(waitMs), waiter, limits);
 }
 
 /**

@@ -48,9 +48,16 @@ export class Waits {
     return soon === NOT_YET ? this.until(inTime(answer), waiter(), limits) : soon;
   }
 
+  /** Whether one more may wait for as long as it takes. */
+  hasRoom(waiter: Waiter, limits: Limits): boolean {
+    return this.#excess(waiter, limits, 1) === undefined;
+  }
+
   /** What whoever has to wait would be refused with at once, so that work for them need not begin. */
   refusal(waiter: () => Waiter, limits: Limits): Error | undefined {
-    return this.#strict === undefined ? undefined : this.#excess(waiter(), limits, 1);
+    if (this.#strict === undefined) return undefined;
+    const refusal = this.#excess(waiter(), limits, 1);
+    return refusal && this.#strictly(refusal);
   }
 
   /** What is waited for in any case. @throws KeyholeError `overloaded`; what `waiter` says; what `answer` rejects with. */
