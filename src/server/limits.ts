@@ -90,6 +90,10 @@ export const MAX_STRANGER_CONNECTIONS = 64;
 /** Requests in progress on one connection: whoever pipelines more would have their answers kept here, untaken. */
 export const MAX_PIPELINED = 32;
 
+/** Open connections, and the time one has for its request, where Prometheus and orchestrators ask. */
+export const MAX_METRICS_CONNECTIONS = 64;
+export const METRICS_TIMEOUT_MS = 5_000;
+
 /** Fixed times of one request, in milliseconds. */
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const REQUEST_TIMEOUT_MS = 30_000;

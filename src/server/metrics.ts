@@ -1,6 +1,6 @@
 // What the codec server counts, and the page where Prometheus reads it.
 import type { Meter } from '@opentelemetry/api';
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
@@ -70,7 +70,7 @@ const TOLD_AT_ONCE = ['decode', 'encode', 'download'].flatMap((route) => [
 
 /** @param version - of the package. */
 export function createMetrics(version = 'unknown'): Metrics {
-  const exporter = new PrometheusExporter({ preventServerStart: true, withoutTargetInfo: true });
+  const exporter = new PrometheusExporter({ preventServerStart: true });
   const provider = new MeterProvider({ readers: [exporter] });
   const meter = provider.getMeter('temporal-keyhole');
   const endMeasuring = measureProcess(meter);
@@ -97,12 +97,7 @@ export function createMetrics(version = 'unknown'): Metrics {
       if (count > 0) payloads.add(count, 'any', outcome);
     },
     listen: async ({ host, port }) => {
-      server = createMetricsListener(
-        (request, response) => {
-          exporter.getMetricsRequestHandler(request, response);
-        },
-        () => read?.().ready === true,
-      );
+      server = createMetricsListener({ page: pageOf(exporter), isReady: () => read?.().ready === true });
       server.listen(port, host);
       await once(server, 'listening');
       const bound = (server.address() as AddressInfo).port;
@@ -117,6 +112,20 @@ export function createMetrics(version = 'unknown'): Metrics {
       await provider.shutdown();
     },
   };
+}
+
+/** Makes one page at a time: whoever asks meanwhile gets the same. */
+function pageOf(exporter: PrometheusExporter): () => Promise<string> {
+  const serializer = new PrometheusSerializer(undefined, false, undefined, true); // without `target_info`
+  let inMaking: Promise<string> | undefined;
+  const make = async (): Promise<string> => {
+    try {
+      return serializer.serialize((await exporter.collect()).resourceMetrics);
+    } finally {
+      inMaking = undefined;
+    }
+  };
+  return () => (inMaking ??= make());
 }
 
 function requestMetrics(

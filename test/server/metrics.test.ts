@@ -1,11 +1,21 @@
 // What Prometheus reads: counts by route, code and outcome, and nothing a caller chose.
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createCodecServer } from '../../src/server/app.js';
-import { createMetrics, type Metrics } from '../../src/server/metrics.js';
+import { createMetrics, type Levels, type Metrics } from '../../src/server/metrics.js';
 import { keepStream, plantSecret } from '../streams.js';
 import { exercisedMetrics } from './exercised-metrics.js';
+import { connectRaw, type RawConnection } from './raw-connection.js';
 import { bodyOf, ORDERS, plainPayload, startServer, type RunningServer } from './running-server.js';
+
+const NO_LEVELS: Levels = {
+  ready: false,
+  connections: 0,
+  inFlight: 0,
+  waiting: 0,
+  heldBytes: 0,
+  certificateExpiresMs: undefined,
+};
 
 let metrics: Metrics;
 let running: RunningServer;
@@ -79,6 +89,39 @@ test('a server is ready once its port is open: not before it is made, nor before
   expect(await ready()).toBe(200);
   await server.close();
   await early.close();
+});
+
+test('those who ask at once get one page, made once', async () => {
+  const asked = createMetrics();
+  const { port } = await asked.listen({ host: '127.0.0.1', port: 0 });
+  const ready = vi.fn(() => true);
+  asked.levels(() => ({ ...NO_LEVELS, ready: ready() }));
+  const scraper = await connectRaw(port);
+  const scrape = async (count: number, answers: number): Promise<number> => {
+    ready.mockClear();
+    scraper.send('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(count));
+    await scraper.until((text) => (text.match(/^keyhole_ready\S* 1$/gm) ?? []).length === answers);
+    return ready.mock.calls.length;
+  };
+  expect(await scrape(20, 20)).toBe(await scrape(1, 21));
+  scraper.end();
+  await asked.close();
+});
+
+test('who pipelines there more than 32 requests is cut off', async () => {
+  const flood = await connectRaw(Number(new URL(url).port));
+  flood.send('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(33));
+  expect(await flood.closed()).toBe('');
+  expect(await page()).toContain('keyhole_ready');
+});
+
+test('of more than 64 connections there the one goes that has asked nothing for longest', async () => {
+  const idle: RawConnection[] = [];
+  for (let i = 0; i < 65; i += 1) idle.push(await connectRaw(Number(new URL(url).port)));
+  expect(await page()).toContain('keyhole_ready');
+  for (const longest of idle.slice(0, 2)) expect(await longest.closed()).toBe('');
+  expect(idle.slice(2).filter(({ socket }) => socket.destroyed)).toEqual([]);
+  for (const one of idle) one.end();
 });
 
 test('nothing else is answered', async () => {

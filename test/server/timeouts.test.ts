@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { makeCertificates } from '../../src/dev/certificates.js';
+import { createMetrics } from '../../src/server/metrics.js';
 import { connectRaw, head, statusesOf, type RawConnection } from './raw-connection.js';
 import { ORDERS, startServer, TOKENS, type RunningServer } from './running-server.js';
 
@@ -62,6 +63,15 @@ describe.concurrent('a connection', () => {
     const raw = await connectRaw(secure.port);
     raw.send('\u0016\u0003\u0001');
     expect(await closedAfter(10_000, raw)).toBe('');
+  });
+
+  test('at the listener of metrics whose headers do not end within 5 s is closed', async () => {
+    const metrics = createMetrics();
+    const { port } = await metrics.listen({ host: '127.0.0.1', port: 0 });
+    const raw = await connectRaw(port);
+    raw.send('GET /health/live HTTP/1.1\r\nHost: ');
+    expect(statusesOf(await closedAfter(5_000, raw))).toEqual([408]);
+    await metrics.close();
   });
 
   inFull('whose body does not end within 30 s is answered 408 and closed, on record', async () => {
