@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { Crowd } from './crowd.js';
-import { MAX_PIPELINED } from './limits.js';
+import { MAX_PIPELINED, MAX_PIPELINED_BYTES } from './limits.js';
 
 /** A request in progress. */
 interface InProgress {
@@ -17,8 +17,8 @@ interface InProgress {
 interface Connection {
   readonly name: string;
   readonly socket: Socket;
-  /** In the order in which their answers leave. */
-  readonly requests: Set<InProgress>;
+  /** In the order in which their answers leave; of each the bytes of its headers. */
+  readonly requests: Map<InProgress, number>;
   /** The one that came last. */
   last: InProgress | undefined;
   /** Where it comes from, as long as nobody has been identified on it. */
@@ -48,12 +48,12 @@ export class Connections {
   /** @param from - the address whose strangers it counts among; `undefined` for one whose connections are not counted. */
   opened(socket: Socket, from: string | undefined, { most, ofStrangers }: ConnectionCaps): void {
     const name = nameOf(socket);
-    const connection: Connection = { name, socket, requests: new Set(), last: undefined, strangerFrom: from };
+    const connection: Connection = { name, socket, requests: new Map(), last: undefined, strangerFrom: from };
     this.#open.set(name, connection);
     if (from !== undefined && !this.#strangers.has(from)) this.#strangers.set(from, new Crowd());
     this.#lineUp(connection);
     socket.once('close', () => {
-      for (const request of connection.requests) request.connectionClosed();
+      for (const request of connection.requests.keys()) request.connectionClosed();
       this.#forget(connection);
     });
     const strangers = this.#strangersOf(connection);
@@ -62,10 +62,10 @@ export class Connections {
   }
 
   /** A request's headers are complete. */
-  began(name: string, request: InProgress): void {
+  began(name: string, request: InProgress, headBytes: number): void {
     const connection = this.#open.get(name);
     if (connection === undefined) return;
-    connection.requests.add(request);
+    connection.requests.set(request, headBytes);
     connection.last = request;
     if (connection.requests.size === 1) this.#lineUp(connection);
   }
@@ -99,14 +99,18 @@ export class Connections {
     return this.#open.get(name)?.last?.closes === true;
   }
 
-  /** Whether it has as many requests in progress as one may have. */
+  /** Whether it has as many requests in progress as one may have, or as large ones. */
   isFull(name: string): boolean {
-    return (this.#open.get(name)?.requests.size ?? 0) >= MAX_PIPELINED;
+    const requests = this.#open.get(name)?.requests;
+    if (requests === undefined) return false;
+    let bytes = 0;
+    for (const headBytes of requests.values()) bytes += headBytes;
+    return requests.size >= MAX_PIPELINED || bytes >= MAX_PIPELINED_BYTES;
   }
 
   /** The requests in progress on a connection. */
   inProgress(name: string): readonly InProgress[] {
-    return [...(this.#open.get(name)?.requests ?? [])];
+    return [...(this.#open.get(name)?.requests.keys() ?? [])];
   }
 
   /** Ends those that are idle, and from now on each that becomes so. */
@@ -152,7 +156,7 @@ export class Connections {
 
 /** The request whose answer leaves next. */
 function frontOf({ requests }: Connection): InProgress | undefined {
-  const [front] = requests;
+  const [front] = requests.keys();
   return front;
 }
 

@@ -25,7 +25,7 @@ import {
 } from './limits.js';
 import { endMalformed, unanswered } from './malformed.js';
 import { systemClock, type CodecServerParts, type ServerClock } from './parts.js';
-import { readHeaders } from './request-headers.js';
+import { headBytes, readHeaders } from './request-headers.js';
 import { answerRequest } from './request.js';
 import { routeOf, type Route } from './route.js';
 import { ServedKeyPair } from './served-key-pair.js';
@@ -165,7 +165,7 @@ export class HttpCodecServer implements CodecServer {
       },
     });
     const span = spanOf(setup, route, exchange);
-    this.#connections.began(name, exchange);
+    this.#connections.began(name, exchange, headBytes(request));
     if (this.#mustNotCome(request, route)) {
       exchange.destroy('not_encrypted');
       return;

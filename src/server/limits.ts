@@ -87,8 +87,12 @@ export const MAX_STRANGER_PAYLOADS = 64;
 /** Open connections from one address on which nobody has been identified yet. */
 export const MAX_STRANGER_CONNECTIONS = 64;
 
-/** Requests in progress on one connection: whoever pipelines more would have their answers kept here, untaken. */
+/**
+ * Requests in progress on one connection, and bytes of their headers with which no further one is begun: whoever
+ * pipelines more would have them kept here, their answers untaken.
+ */
 export const MAX_PIPELINED = 32;
+export const MAX_PIPELINED_BYTES = 256 * KIB;
 
 /** Open connections, and the time one has for its request, where Prometheus and orchestrators ask. */
 export const MAX_METRICS_CONNECTIONS = 64;

@@ -371,6 +371,23 @@ describe('requests in progress on one connection', () => {
   });
 });
 
+test('behind requests in progress with 256 KiB of headers a connection has no further one', async () => {
+  const server = await start({});
+  let open: (() => void) | undefined;
+  server.authenticator.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const pipelining = await connectRaw(server.port);
+  const large = head('/decode', { ...HEADERS, 'Content-Length': '0', X: 'x'.repeat(40_000) });
+  pipelining.send(large.repeat(7));
+  await expect.poll(() => server.authenticator.asked).toBe(7);
+  expect(pipelining.socket.destroyed).toBe(false);
+  pipelining.send(large);
+  expect(await pipelining.closed()).toBe('');
+  expect(server.audit.strangers).toMatchObject([{ code: 'malformed' }]);
+  open?.();
+});
+
 test('an answer that is not taken in time ends the connection', async () => {
   const server = await start({});
   const reader = await connectRaw(server.port);
