@@ -1,7 +1,7 @@
 // All open connections: how many, what goes on on each, and on which nobody is known yet.
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
-import { Crowd } from './crowd.js';
+import { Crowd, type Line } from './crowd.js';
 import { MAX_PIPELINED, MAX_PIPELINED_BYTES } from './limits.js';
 
 /** A request in progress. */
@@ -21,6 +21,8 @@ interface Connection {
   readonly requests: Map<InProgress, number>;
   /** The one that came last. */
   last: InProgress | undefined;
+  /** Somebody has been identified on it. */
+  isKnown: boolean;
   /** Where it comes from, as long as nobody has been identified on it. */
   strangerFrom: string | undefined;
 }
@@ -48,7 +50,14 @@ export class Connections {
   /** @param from - the address whose strangers it counts among; `undefined` for one whose connections are not counted. */
   opened(socket: Socket, from: string | undefined, { most, ofStrangers }: ConnectionCaps): void {
     const name = nameOf(socket);
-    const connection: Connection = { name, socket, requests: new Map(), last: undefined, strangerFrom: from };
+    const connection: Connection = {
+      name,
+      socket,
+      requests: new Map(),
+      last: undefined,
+      isKnown: false,
+      strangerFrom: from,
+    };
     this.#open.set(name, connection);
     if (from !== undefined && !this.#strangers.has(from)) this.#strangers.set(from, new Crowd());
     this.#lineUp(connection);
@@ -79,7 +88,9 @@ export class Connections {
   /** Somebody is known on this connection: it counts among its address's strangers no more. */
   identified(name: string): void {
     const connection = this.#open.get(name);
-    if (connection !== undefined) this.#countOut(connection);
+    if (connection === undefined) return;
+    connection.isKnown = true;
+    this.#countOut(connection);
   }
 
   /** Its answer has left, or never will. */
@@ -120,8 +131,7 @@ export class Connections {
   }
 
   #lineUp(connection: Connection): void {
-    const front = frontOf(connection);
-    const line = front === undefined ? 'idle' : front.answered ? 'leaving' : 'working';
+    const line = lineOf(connection);
     this.#all.put(connection, line);
     this.#strangersOf(connection)?.put(connection, line);
   }
@@ -152,6 +162,13 @@ export class Connections {
     }
     connection.strangerFrom = undefined;
   }
+}
+
+function lineOf(connection: Connection): Line {
+  const front = frontOf(connection);
+  if (front === undefined) return 'idle';
+  if (!front.answered) return 'working';
+  return connection.isKnown ? 'leaving-known' : 'leaving';
 }
 
 /** The request whose answer leaves next. */

@@ -1,22 +1,26 @@
 // Connections that share room, and the one among them that gives way where there is none.
 
-/** Without a request; one waits for its answer; an answer waits to be taken. Who came to a line first stands in front. */
-export type Line = 'idle' | 'working' | 'leaving';
+/**
+ * Without a request; one waits for its answer; an answer waits to be taken, by a stranger or by somebody known. Who came
+ * to a line first stands in front.
+ */
+export type Line = 'idle' | 'working' | 'leaving' | 'leaving-known';
 
 /**
  * Of those without a request and those whose answer is not taken, whichever are more, the one gives way that has been so
- * longest. So neither who asks nothing nor who takes nothing keeps others out, or costs one of the other kind its place.
+ * longest; somebody known only where no line of strangers is as long as their own. So neither who asks nothing nor who
+ * takes nothing keeps others out, or costs one of the other kind its place.
  */
 export class Crowd<T> {
   readonly #lines: Readonly<Record<Line, Set<T>>> = {
     idle: new Set(),
     working: new Set(),
     leaving: new Set(),
+    'leaving-known': new Set(),
   };
 
   get size(): number {
-    const { idle, working, leaving } = this.#lines;
-    return idle.size + working.size + leaving.size;
+    return Object.values(this.#lines).reduce((sum, { size }) => sum + size, 0);
   }
 
   get idle(): ReadonlySet<T> {
@@ -35,8 +39,8 @@ export class Crowd<T> {
 
   /** To a newcomer, who stands among the idle: where all others wait for us, the newcomer itself. */
   givingWay(): T | undefined {
-    const { idle, leaving } = this.#lines;
-    const [first] = leaving.size >= idle.size ? leaving : idle;
+    const { idle, leaving, 'leaving-known': known } = this.#lines;
+    const [first] = [leaving, known].find(({ size }) => size >= idle.size) ?? idle;
     return first;
   }
 }

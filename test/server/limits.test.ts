@@ -649,6 +649,22 @@ describe('open connections', () => {
     await endAll([reader], idle);
   });
 
+  test('at the cap, refusals that linger give way before an answer that somebody known is taking', async () => {
+    const server = await start({ connections: 3 });
+    const reader = await connectUntaken(server);
+    const refused = { Host: 'a', X: Array.from({ length: 120 }, String), 'Content-Length': '5' };
+    const strangers: RawConnection[] = [];
+    for (let index = 0; index < 10; index += 1) {
+      const stranger = await connectRaw(server.port);
+      stranger.send(head('/decode', refused)); // the body never comes
+      await stranger.until((text) => text.includes(' 431 '));
+      strangers.push(stranger);
+    }
+    reader.socket.resume();
+    await expect.poll(() => reader.received().endsWith('}')).toBe(true);
+    await endAll([reader], strangers);
+  });
+
   test('of one address, on all of which a refusal lingers, leave room for somebody known of that address', async () => {
     const server = await start({});
     const refused = { Host: 'a', X: Array.from({ length: 120 }, String), 'Content-Length': '5' };
