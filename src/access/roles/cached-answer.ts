@@ -64,21 +64,27 @@ export class CachedAnswer<T> {
 
   /**
    * The answer if it is fresh, else a new one, else the old one up to its `staleMs`. The caller's `signal` ends the
-   * caller's wait, not the load.
+   * caller's wait, not the load; for a caller whose signal is aborted already nothing is loaded that was not there before.
    *
-   * @throws KeyholeError `authz_unavailable` with `retryAfterMs`
+   * @throws KeyholeError `authz_unavailable` with `retryAfterMs`; the reason of a signal that is aborted already
    */
   async get(signal: AbortSignal): Promise<Aged<T>> {
     const { clock, staleMs } = this.#options;
     const fresh = this.fresh();
     if (fresh !== undefined) return fresh;
     const kept = this.#usable();
+    if (kept === undefined) signal.throwIfAborted();
     const loading = this.#load();
     const wait = kept === undefined ? signal : AbortSignal.any([signal, this.#patience]);
     const answer = (await untilAborted(loading, wait, late).catch(() => undefined)) ?? this.#usable();
     const age = answer === undefined ? Infinity : ageMs(clock, answer.at); // a load may take longer than `staleMs`
     if (answer === undefined || age >= staleMs) throw this.#unavailable();
     return { value: answer.value, ageMs: age };
+  }
+
+  /** Whether nothing was loaded yet that could be kept. */
+  get isEmpty(): boolean {
+    return this.#kept === undefined;
   }
 
   /** Forgets the answer; a load under way still serves those who wait for it, nobody else. */

@@ -1,4 +1,4 @@
-// Answers by name, the least lately asked of which are forgotten when they become too many.
+// Answers by name: when they become too many, one is forgotten that holds nothing, else the least lately asked.
 import type { CachedAnswer } from './cached-answer.js';
 
 export class KeptAnswers<T> {
@@ -17,9 +17,20 @@ export class KeptAnswers<T> {
     const answer = this.#byName.get(name) ?? this.#make(name);
     this.#byName.delete(name);
     this.#byName.set(name, answer);
-    const [oldest] = this.#byName.keys();
-    if (this.#byName.size > this.#most && oldest !== undefined) this.#byName.delete(oldest);
+    if (this.#byName.size > this.#most) this.#forgetOneBut(name);
     return answer;
+  }
+
+  /** Whoever names much that there is not, or has to wait for all of it, does not push out what others use. */
+  #forgetOneBut(asked: string): void {
+    const [oldest] = this.#byName.keys();
+    let forgotten = oldest;
+    for (const [name, answer] of this.#byName) {
+      if (name === asked || !answer.isEmpty) continue;
+      forgotten = name;
+      break;
+    }
+    if (forgotten !== undefined) this.#byName.delete(forgotten);
   }
 
   clear(): void {
