@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '@temporalio/common';
 import type { AuditEvent } from '../access/audit-log.js';
-import type { Action, Decision } from '../access/policy.js';
+import type { Action, Authorizer } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
 import { beyondRate } from './caller-budgets.js';
@@ -85,21 +85,27 @@ export async function takeTurn({ admission, budgets, setup }: Turn, principal: P
   if (waitMs > 0) await waits.until(pause(waitMs), waiter, limits);
 }
 
+type Asking<T> = (authorizer: Authorizer, signal: AbortSignal) => Promise<T>;
+
 /**
- * Asks the policy. While roles are slow to come, one caller's requests keep a part of the places; what is known of roles
- * needs none.
+ * What the policy answers to all that a request asks it at once. While roles are slow to come, one caller's requests keep
+ * a part of the places, and beyond it no list of roles is loaded for them; what is known of roles needs none.
  *
  * @throws KeyholeError `authz_unavailable`; `rate_limited`, `overloaded`
  */
-export function decided(
+export function decided<T>(
   { admission, setup }: Turn,
-  { principal, action, namespace, deadline }: Omit<Asked, 'findings'>,
-): Promise<Decision> {
+  { principal, deadline }: Pick<Asked, 'principal' | 'deadline'>,
+  ask: Asking<T>,
+): Promise<T> {
   const { authorizer, options } = setup.parts;
+  const waiter = (): Waiter => waiterOf(principal);
+  const refusal = admission.waits.refusal(waiter, options.limits);
+  const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
   return admission.waits.during(
-    () => waiterOf(principal),
+    waiter,
     options.limits,
-    () => authorizer.decide(principal, action, namespace, deadline.signal),
+    () => ask(authorizer, signal),
     (answer) => deadline.run('authz_unavailable', () => answer),
   );
 }
@@ -131,6 +137,8 @@ function callerRequest(
 ): CallerRequest {
   const { cipher, options, metrics, tracing } = turn.setup.parts;
   const askedFor = new Set<string>();
+  const asked = <T>(ask: Asking<T>): Promise<T> =>
+    during(tracing, 'look up roles', () => decided(turn, { principal, deadline }, ask));
   return {
     principal,
     action,
@@ -149,10 +157,18 @@ function callerRequest(
     denied: options.denied,
     cipher,
     decide: async (action, namespace) => {
-      const asked = { principal, action, namespace, deadline };
-      const decision = await during(tracing, 'look up roles', () => decided(turn, asked));
+      const decision = await asked((authorizer, signal) =>
+        authorizer.decide(principal, action, namespace, signal),
+      );
       metrics?.decisionAge(decision.ageMs);
       return decision;
+    },
+    decideAll: async (action, namespaces) => {
+      const decisions = await asked((authorizer, signal) =>
+        Promise.all(namespaces.map((namespace) => authorizer.decide(principal, action, namespace, signal))),
+      );
+      for (const { ageMs } of decisions) metrics?.decisionAge(ageMs);
+      return decisions;
     },
     payloads: () => payloadsOf(turn, principal, shareOf(principal, options.limits)),
     refusedPayloads: (refusal) => payloadsOf(turn, principal, shareOfRefused(refusal, options.limits)),

@@ -128,12 +128,13 @@ async function judgeNamespaces(
   for (const namespace of bound) request.findings.boundTo(namespace);
   bound.delete(request.namespace);
   if (bound.size === 0) return refusals;
-  await Promise.all(
-    [...bound].map(async (namespace) => {
-      const decision = await request.decide('decode', namespace);
-      if (!decision.allowed) refusals.set(namespace, new KeyholeError(decision.code, decision.message));
-    }),
-  );
+  const namespaces = [...bound];
+  const decisions = await request.decideAll('decode', namespaces);
+  for (const [index, namespace] of namespaces.entries()) {
+    const decision = decisions[index];
+    if (decision === undefined) throw new TypeError(`no decision for ${namespace}`);
+    if (!decision.allowed) refusals.set(namespace, new KeyholeError(decision.code, decision.message));
+  }
   return refusals;
 }
 

@@ -10,8 +10,11 @@ export interface Waiter {
   readonly exceeded: () => Error;
 }
 
-/** How long what is too much may wait, as a burst of one caller may that needs one answer. */
-const MAX_EXCESS_MS = 500;
+/**
+ * How long what is too much may wait, as a burst of one caller may that needs one answer: a little longer than somebody
+ * waits who is then served with an older one.
+ */
+const MAX_EXCESS_MS = 1_200;
 /** For how long after a refusal it may not. */
 const STRICT_MS = 60_000;
 
@@ -20,8 +23,9 @@ const NOT_YET = Symbol('not yet');
 
 /**
  * Of the places, requests of one name that wait for others keep at most half, and all that wait three quarters: whose
- * answer is at hand finds one. What is beyond that is refused after half a second; after such a refusal at once, until
- * there was none for a minute.
+ * answer is at hand finds one. Where only the latter is exceeded, a name keeps its first few all the same (of 256 places
+ * 8): it need not answer for what others keep. What is beyond that is refused after 1.2 s; after such a refusal at once,
+ * until there was none for a minute.
  */
 export class Waits {
   #all = 0;
@@ -79,7 +83,9 @@ export class Waits {
   }
 
   #excess({ name, exceeded }: Waiter, { concurrency }: Limits, coming = 0): Error | undefined {
-    if ((this.#named.get(name) ?? 0) + coming > Math.ceil(concurrency / 2)) return exceeded();
+    const named = (this.#named.get(name) ?? 0) + coming;
+    if (named > Math.ceil(concurrency / 2)) return exceeded();
+    if (named <= Math.ceil(concurrency / 32)) return undefined;
     return this.#all + coming > Math.ceil((concurrency * 3) / 4) ? overloaded() : undefined;
   }
 

@@ -71,7 +71,10 @@ async function deciding(
 ): Promise<(action: Action, namespace: string) => Promise<Decision>> {
   await takeTurn(turn, principal);
   const deadline = new CallerDeadline(turn.clock);
-  return (action, namespace) => decided(turn, { principal, action, namespace, deadline });
+  return (action, namespace) =>
+    decided(turn, { principal, deadline }, (authorizer, signal) =>
+      authorizer.decide(principal, action, namespace, signal),
+    );
 }
 
 function answerOf(decision: Decision, words: string): Html {
