@@ -235,7 +235,7 @@ describe('in a file', () => {
       asked += 1;
       return new Promise(() => undefined);
     };
-    await start({ spaceOf, deadlineMs: 20 });
+    await start({ spaceOf, deadlineMs: 500 });
     for (let second = 0; second < 10; second += 1) {
       await log.append(auditEvent(`refused ${second}`, { why: undefined }));
       clock.pass(1_000);

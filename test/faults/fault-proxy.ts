@@ -1,6 +1,7 @@
 // A TCP proxy in front of something that is needed, and the ways in which networks fail.
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { choosePort } from '../../src/dev/loopback.js';
 import type { Stoppable } from '../parts/spawn-part.js';
 
 /**
@@ -38,9 +39,13 @@ export class FaultProxy implements Stoppable {
     this.#takeFrom(server);
   }
 
-  /** @param target - a port of this machine. */
+  /**
+   * On a port that no connection and no other server is given by the system while nobody listens there.
+   *
+   * @param target - a port of this machine.
+   */
   static async start(target: number): Promise<FaultProxy> {
-    return new FaultProxy(await listening(0), target);
+    return new FaultProxy(await listening(await choosePort(0, new Set())), target);
   }
 
   /** From now on it fails in this way. */
