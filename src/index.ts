@@ -1,5 +1,5 @@
 // The library: seals and opens payloads in workers and clients.
-export { abortAfter } from './abort-after.js';
+export { abortAfter } from './aborting.js';
 export {
   EncryptionCodec,
   type EncryptionCodecOptions,

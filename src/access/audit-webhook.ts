@@ -1,6 +1,6 @@
 // The record a second time, for a collector: never instead of the file, and never in the way of a request.
 import { setTimeout as pause } from 'node:timers/promises';
-import { abortAfter } from '../abort-after.js';
+import { abortAfter } from '../aborting.js';
 import { checkpointText } from './audit-checkpoints.js';
 import type { Link } from './audit-record.js';
 import { systemClock, type Clock } from './clock.js';

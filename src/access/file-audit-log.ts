@@ -1,4 +1,5 @@
 // The record in a file: durable before the answer, whatever happens to the file under us.
+import { untilAborted } from '../aborting.js';
 import { KeyholeError } from '../errors.js';
 import { Checkpoints, type CheckpointOptions } from './audit-checkpoints.js';
 import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
@@ -16,7 +17,6 @@ import { visitRecord } from './audit-visit-record.js';
 import { systemClock, type Clock } from './clock.js';
 import { DiskReserve, type DiskReserveOptions } from './disk-reserve.js';
 import { GroupCommit, Refusals } from './group-commit.js';
-import { untilAborted } from './until-aborted.js';
 
 export interface AuditFileOptions extends CheckpointOptions {
   /** What the first record of each chain says of its writer. */

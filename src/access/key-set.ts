@@ -6,12 +6,12 @@ import {
   type FlattenedJWSInput,
   type JWSHeaderParameters,
 } from 'jose';
+import { untilAborted } from '../aborting.js';
 import { KeyholeError } from '../errors.js';
 import { ageMs, momentOf, type Clock, type Moment } from './clock.js';
 import type { FetchJson } from './fetch-json.js';
 import type { AccessLogger } from './logger.js';
 import { isRecord, signingKeys } from './signing-keys.js';
-import { untilAborted } from './until-aborted.js';
 
 export interface KeySetOptions {
   readonly issuer: string;

@@ -1,6 +1,7 @@
 // Who is calling: verifies a bearer token against the issuer that it claims to be from.
 import { hash } from 'node:crypto';
 import { errors, jwtVerify, type JWTPayload } from 'jose';
+import { untilAborted } from '../aborting.js';
 import { isKeyholeError, KeyholeError } from '../errors.js';
 import { systemClock, type Clock } from './clock.js';
 import { fetchJson as httpsFetchJson, type FetchJson } from './fetch-json.js';
@@ -10,7 +11,6 @@ import { silentLogger, type AccessLogger } from './logger.js';
 import type { Authenticator, Principal } from './principal.js';
 import { ALGORITHMS } from './signing-keys.js';
 import { invalid, maySpeak, principalOf, TOLERANCE_S } from './token-principal.js';
-import { untilAborted } from './until-aborted.js';
 import { readUnverified } from './unverified-token.js';
 import { VerifiedTokens } from './verified-tokens.js';
 

@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
-import { abortAfter } from '../abort-after.js';
+import { abortAfter } from '../aborting.js';
 import type { Endings } from './endings.js';
 import { DIRECT } from './loopback.js';
 

@@ -3,16 +3,16 @@
 /** Files of `src/` itself are rooms of their own. */
 export const ROOMS = {
   errors: [],
-  'abort-after': [],
+  aborting: [],
   observer: ['errors'],
-  keys: ['abort-after', 'errors', 'observer'],
+  keys: ['aborting', 'errors', 'observer'],
   codec: ['keys', 'errors', 'observer'],
-  access: ['abort-after', 'errors', 'observer'],
+  access: ['aborting', 'errors', 'observer'],
   server: ['codec', 'access', 'errors', 'observer'],
   config: ['server', 'codec', 'access', 'keys', 'errors', 'observer'],
-  dev: ['config', 'server', 'codec', 'access', 'keys', 'abort-after', 'errors', 'observer'],
+  dev: ['config', 'server', 'codec', 'access', 'keys', 'aborting', 'errors', 'observer'],
   cli: ['dev', 'config', 'server', 'codec', 'access', 'keys', 'testing', 'errors', 'observer'],
-  index: ['codec', 'keys', 'abort-after', 'errors', 'observer'],
+  index: ['codec', 'keys', 'aborting', 'errors', 'observer'],
   testing: ['keys', 'errors'],
 } as const satisfies Record<string, readonly string[]>;
 

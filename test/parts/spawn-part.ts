@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { abortAfter } from '../../src/abort-after.js';
+import { abortAfter } from '../../src/aborting.js';
 
 const POLL_EVERY_MS = 50;
 const KILL_AFTER_MS = 5_000;

@@ -1,9 +1,9 @@
 // An RSA key in Azure Key Vault as the wrapping key: a data key of ours, wrapKey and unwrapKey with RSA-OAEP-256.
 import { randomBytes } from 'node:crypto';
+import { untilAborted } from '../../aborting.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { DATA_KEY_BYTES } from '../data-key.js';
 import { isNamespaceTemplate, namespaceTemplate } from '../key-template.js';
-import { untilAborted } from '../until-aborted.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
 import { bareError } from './bare-error.js';
 import { retryAfterMs } from './retry-after.js';

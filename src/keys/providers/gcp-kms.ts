@@ -1,9 +1,9 @@
 // Google Cloud KMS as the wrapping key: a data key of ours, Encrypt and Decrypt, every checksum checked.
 import { randomBytes } from 'node:crypto';
+import { untilAborted } from '../../aborting.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { DATA_KEY_BYTES } from '../data-key.js';
 import { namespaceTemplate } from '../key-template.js';
-import { untilAborted } from '../until-aborted.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
 import { bareError } from './bare-error.js';
 import { crc32c } from './crc32c.js';

@@ -1,6 +1,6 @@
 // The transit engine of HashiCorp Vault or OpenBao as the wrapping key: a data key of ours, encrypt and decrypt.
 import { randomBytes } from 'node:crypto';
-import { abortAfter } from '../../abort-after.js';
+import { abortAfter } from '../../aborting.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { DATA_KEY_BYTES } from '../data-key.js';
 import { namespaceTemplate } from '../key-template.js';

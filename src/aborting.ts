@@ -1,4 +1,4 @@
-// A signal that aborts after a time or with another one, and is not lost meanwhile, as Node 20 loses its own.
+// No wait without an end: a signal that aborts after a time, a wait that ends with a signal.
 
 /**
  * Aborts with a `TimeoutError` after `ms` milliseconds, or with `signal` and its reason if that comes first. It keeps
@@ -14,4 +14,25 @@ export function abortAfter(ms: number, signal?: AbortSignal): AbortSignal {
   }, ms);
   timer.unref();
   return signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
+}
+
+/**
+ * What `work` answers, or a rejection with what `late` says once `signal` aborts: by default with the signal's reason.
+ * The work itself goes on. Never leaves a rejection unhandled.
+ */
+export function untilAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+  late = (): Error => signal.reason as Error,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      reject(late());
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', stop);
+    });
+  });
 }

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { abortAfter } from '../src/abort-after.js';
+import { abortAfter } from '../src/aborting.js';
 
 const LONG_MS = 60_000;
 
