@@ -1,5 +1,5 @@
 // Who is calling, as proven by a verified token or by a session of our own.
-import type { RoleClaims } from './role-claims.js';
+import type { RoleClaims } from './tokens/role-claims.js';
 
 /** Somebody, as their issuer names them. */
 export interface Identity {

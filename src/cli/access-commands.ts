@@ -1,6 +1,6 @@
 // The commands about who may do what, and their options.
 import { Argument, InvalidArgumentError, type Command } from 'commander';
-import { isCredentialName } from '../access/credentials.js';
+import { isCredentialName } from '../access/tokens/credentials.js';
 import { ACTIONS, type Action } from '../access/policy.js';
 import { isDay } from '../keys/foreign-reads.js';
 

@@ -1,6 +1,6 @@
 // The command line of `keyhole audit`.
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { REPORTS } from '../access/audit-report.js';
+import { REPORTS } from '../access/audit/report.js';
 import type { ReportOptions } from './audit.js';
 
 interface VerifyFlags {

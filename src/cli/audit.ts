@@ -1,8 +1,8 @@
 // `keyhole audit`: what the files of a record prove, and what they tell.
-import { parseCheckpoint } from '../access/audit-checkpoints.js';
-import { auditReport, type ReportBy, type ReportRow } from '../access/audit-report.js';
-import { filesOfRecord } from '../access/audit-tail.js';
-import { verifyAudit, type AuditMistake } from '../access/audit-verify.js';
+import { parseCheckpoint } from '../access/audit/checkpoints.js';
+import { auditReport, type ReportBy, type ReportRow } from '../access/audit/report.js';
+import { filesOfRecord } from '../access/audit/tail.js';
+import { verifyAudit, type AuditMistake } from '../access/audit/verify.js';
 import { loadConfig } from '../config/load-config.js';
 import { loadOptions, printProblems } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';

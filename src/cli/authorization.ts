@@ -1,7 +1,7 @@
 // What `who-can` and `explain` share: decisions by the configuration, as the server makes them.
 import { isKeyholeError } from '../errors.js';
-import { CREDENTIAL_ISSUER } from '../access/credentials.js';
-import { asciiLowerCase } from '../access/issuer-options.js';
+import { CREDENTIAL_ISSUER } from '../access/tokens/credentials.js';
+import { asciiLowerCase } from '../access/tokens/issuer-options.js';
 import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { openAuthorization, type Authorization } from '../config/assemble.js';

@@ -1,5 +1,5 @@
 // `keyhole credential create`: a secret for a program, shown once.
-import { createSecret } from '../access/credentials.js';
+import { createSecret } from '../access/tokens/credentials.js';
 import { grantProblem } from '../access/roles/grants.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 

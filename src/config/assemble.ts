@@ -1,16 +1,16 @@
 // From a configuration to the parts of a codec server; the only file that knows all of them.
 import type { Logger } from 'pino';
-import type { AuditLog } from '../access/audit-log.js';
-import { fetchJsonBy } from '../access/fetch-json.js';
-import { CredentialAuthenticator } from '../access/credentials.js';
-import { temporalCloudIssuer, type IssuerOptions } from '../access/issuer-options.js';
+import type { AuditLog } from '../access/audit/audit-log.js';
+import { fetchJsonBy } from '../access/outgoing/fetch-json.js';
+import { CredentialAuthenticator } from '../access/tokens/credentials.js';
+import { temporalCloudIssuer, type IssuerOptions } from '../access/tokens/issuer-options.js';
 import { Policy, type Authorizer } from '../access/policy.js';
 import { CredentialRoles } from '../access/roles/credential-roles.js';
 import type { RoleSource } from '../access/roles/role-source.js';
 import { StaticRoles } from '../access/roles/static.js';
 import { TokenClaimsRoles } from '../access/roles/token-claims.js';
 import { TemporalCloudRoles } from '../access/roles/temporal-cloud.js';
-import { TokenVerifier } from '../access/token-verifier.js';
+import { TokenVerifier } from '../access/tokens/token-verifier.js';
 import { PayloadCipher } from '../codec/payload-cipher.js';
 import { DataKeys } from '../keys/data-keys.js';
 import { KeyCalls } from '../keys/key-calls.js';

@@ -1,8 +1,8 @@
 // Where the record goes a second time, as the configuration has it now.
 import type { Logger } from 'pino';
-import type { Link } from '../access/audit-record.js';
-import { AuditWebhook } from '../access/audit-webhook.js';
-import { fetchTrusting } from '../access/trusting-fetch.js';
+import type { Link } from '../access/audit/record.js';
+import { AuditWebhook } from '../access/audit/webhook.js';
+import { fetchTrusting } from '../access/outgoing/trusting-fetch.js';
 import type { Metrics } from '../server/metrics.js';
 import { readAuthorization } from './audit-section.js';
 import type { AuditWebhookConfig, Config } from './config.js';

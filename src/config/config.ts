@@ -1,6 +1,6 @@
 // What a configuration says once nothing is wrong with it: every default filled in, every file read.
-import type { Credential } from '../access/credentials.js';
-import type { IssuerOptions } from '../access/issuer-options.js';
+import type { Credential } from '../access/tokens/credentials.js';
+import type { IssuerOptions } from '../access/tokens/issuer-options.js';
 import type { Rule } from '../access/policy.js';
 import type { ApiKey } from '../access/roles/api-key.js';
 import type { FixedKeyRead, KeylessRead } from '../keys/foreign-reads.js';

@@ -1,6 +1,6 @@
 // From a configured sign-in to one that works; who signed out stays so over a reload.
-import type { Agents } from '../access/connecting.js';
-import { SignIn } from '../access/sign-in.js';
+import type { Agents } from '../access/outgoing/connecting.js';
+import { SignIn } from '../access/sign-in/sign-in.js';
 import type { AccessConfig, Config } from './config.js';
 
 export interface OpenedSignIn {

@@ -4,7 +4,7 @@ import type { KMS } from '@aws-sdk/client-kms';
 import type { TokenCredential } from '@azure/identity';
 import type { KeyClientOptions } from '@azure/keyvault-keys';
 import type { KeyManagementServiceClient } from '@google-cloud/kms';
-import { fetchTrusting, type TrustingInit } from '../access/trusting-fetch.js';
+import { fetchTrusting, type TrustingInit } from '../access/outgoing/trusting-fetch.js';
 import type { ForeignRead } from '../keys/foreign-reads.js';
 import { Keyring, type WrappingKeyOf } from '../keys/keyring.js';
 import { isNamespaceTemplate } from '../keys/key-template.js';

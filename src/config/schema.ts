@@ -1,7 +1,7 @@
 // The keys of `keyhole.yaml`: their form, default and bounds. What they mean together is for the sections to check.
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { isCredentialName } from '../access/credentials.js';
+import { isCredentialName } from '../access/tokens/credentials.js';
 import { isPattern } from '../access/pattern.js';
 import { isRole } from '../access/roles/role-names.js';
 import { isDay } from '../keys/foreign-reads.js';

@@ -1,7 +1,7 @@
 // A codec server from its configuration: started, reloaded, ended.
 import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
-import type { AuditLog } from '../access/audit-log.js';
+import type { AuditLog } from '../access/audit/audit-log.js';
 import { createCodecServer, type CodecServer } from '../server/app.js';
 import { CALLER_DEADLINE_MS, REQUEST_TIMEOUT_MS } from '../server/limits.js';
 import { loggedError } from '../server/error-log.js';

@@ -1,5 +1,5 @@
 // `access.signIn`: where people sign in for a session, and the secrets that takes.
-import { sameSiteFor } from '../access/sign-in.js';
+import { sameSiteFor } from '../access/sign-in/sign-in.js';
 import type { ServerOptions } from '../server/app.js';
 import { isLoopback } from './address.js';
 import type { IssuerConfig, SignInConfig } from './config.js';

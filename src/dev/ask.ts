@@ -1,5 +1,5 @@
 // Asks the codec server as a client does, and tells what came back.
-import type { TrustingFetch } from '../access/trusting-fetch.js';
+import type { TrustingFetch } from '../access/outgoing/trusting-fetch.js';
 
 /** A payload in proto-JSON. */
 export interface JsonPayload {

@@ -13,7 +13,7 @@ import type { Running } from './running.js';
 import { sessionOf } from './script-sign-in.js';
 import { nameOf, type StoryOptions } from './story.js';
 import type { TemporalPart } from './temporal-part.js';
-import { fetchTrusting } from '../access/trusting-fetch.js';
+import { fetchTrusting } from '../access/outgoing/trusting-fetch.js';
 import { codecUrl, startUiProxy, uiOrigin } from './ui-proxy.js';
 
 /** A directory that only we can read, gone with the process. */

@@ -1,8 +1,8 @@
 // Whose request it is: the token's that came along, or, where there is none, the session's.
 import { networkOf } from '../access/network.js';
 import type { Principal } from '../access/principal.js';
-import { isSameSite } from '../access/session-cookie.js';
-import type { Session } from '../access/session.js';
+import { isSameSite } from '../access/sign-in/session-cookie.js';
+import type { Session } from '../access/sign-in/session.js';
 import { KeyholeError } from '../errors.js';
 import type { CallerDeadline } from './caller-deadline.js';
 import { overloaded } from './overloaded.js';

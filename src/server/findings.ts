@@ -1,7 +1,7 @@
 // What a request turned out to hold, gathered on the way for its record.
 import { createHash, hash } from 'node:crypto';
 import type { Payload } from '@temporalio/common';
-import type { AuditEvent } from '../access/audit-log.js';
+import type { AuditEvent } from '../access/audit/audit-log.js';
 import type { Decision } from '../access/policy.js';
 
 /** Digests listed one by one; beyond it one digest over all of them. */

@@ -1,7 +1,7 @@
 // A request of a caller who is known: carried out or refused, and on record before the answer.
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '@temporalio/common';
-import type { AuditEvent } from '../access/audit-log.js';
+import type { AuditEvent } from '../access/audit/audit-log.js';
 import type { Action, Authorizer } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';

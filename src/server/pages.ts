@@ -1,6 +1,6 @@
 // The pages for people: sign in, sign out, and why somebody may or may not see payloads.
-import type { Session } from '../access/session.js';
-import type { SignIn } from '../access/sign-in.js';
+import type { Session } from '../access/sign-in/session.js';
+import type { SignIn } from '../access/sign-in/sign-in.js';
 import { isNamespace } from '../codec/namespace.js';
 import { isKeyholeError, KeyholeError } from '../errors.js';
 import { assertSentByOwnPage, isOwnVisit, renew, sessionOf } from './caller.js';

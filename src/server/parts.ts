@@ -1,9 +1,9 @@
 // What a codec server is put together from.
 import type { Logger } from 'pino';
-import type { AuditLog } from '../access/audit-log.js';
+import type { AuditLog } from '../access/audit/audit-log.js';
 import type { Authorizer } from '../access/policy.js';
 import type { Authenticator } from '../access/principal.js';
-import type { SignIn } from '../access/sign-in.js';
+import type { SignIn } from '../access/sign-in/sign-in.js';
 import type { PayloadCipher } from '../codec/payload-cipher.js';
 import type { Metrics } from './metrics.js';
 import type { ServerOptions } from './options.js';

@@ -1,6 +1,6 @@
 // What `/signin` shows: where to sign in, or as whom one is signed in.
-import type { Session } from '../access/session.js';
-import type { SignIn } from '../access/sign-in.js';
+import type { Session } from '../access/sign-in/session.js';
+import type { SignIn } from '../access/sign-in/sign-in.js';
 import { html, type Html, type PageOptions } from './page.js';
 
 /** Origins that a page leads to. */

@@ -1,5 +1,5 @@
 // What people do on the pages, on record before they are answered.
-import type { Visit } from '../access/audit-log.js';
+import type { Visit } from '../access/audit/audit-log.js';
 import type { Identity } from '../access/principal.js';
 import { CallerDeadline } from './caller-deadline.js';
 import { errorResponse } from './error-response.js';

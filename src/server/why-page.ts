@@ -1,7 +1,7 @@
 // What `/why` shows: what somebody may do in a namespace, by which rule, and what is missing.
 import type { Action, Decision } from '../access/policy.js';
-import type { Session } from '../access/session.js';
-import type { SignIn } from '../access/sign-in.js';
+import type { Session } from '../access/sign-in/session.js';
+import type { SignIn } from '../access/sign-in/sign-in.js';
 import { CallerDeadline } from './caller-deadline.js';
 import { decided, takeTurn } from './known-caller.js';
 import { html, type Html, type PageOptions } from './page.js';

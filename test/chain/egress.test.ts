@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { fetchTrusting } from '../../src/access/trusting-fetch.js';
+import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
 import { startKmsFor } from '../examples/kms.js';
 import { describeWithParts } from '../parts/available.js';
 import { startAzureKeyVault } from '../parts/azure-key-vault.js';

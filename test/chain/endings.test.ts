@@ -5,11 +5,11 @@ import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:h
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { filesOfRecord } from '../../src/access/audit-tail.js';
-import { verifyAudit } from '../../src/access/audit-verify.js';
-import { createSecret } from '../../src/access/credentials.js';
+import { filesOfRecord } from '../../src/access/audit/tail.js';
+import { verifyAudit } from '../../src/access/audit/verify.js';
+import { createSecret } from '../../src/access/tokens/credentials.js';
 import { newLocalKeyFile } from '../../src/keys/providers/local.js';
-import { linesOf, said } from '../access/audit-events.js';
+import { linesOf, said } from '../access/audit/events.js';
 import { volume } from '../access/random.js';
 import { Command } from '../cli/command.js';
 import { plantSecret } from '../streams.js';

@@ -5,7 +5,7 @@ import { globalAgent as globalHttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fetchTrusting } from '../../src/access/trusting-fetch.js';
+import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
 import { spawnPart, type Stoppable } from '../parts/spawn-part.js';
 import { keepStream } from '../streams.js';
 

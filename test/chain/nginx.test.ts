@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { SESSION_COOKIE } from '../../src/access/session-cookie.js';
+import { SESSION_COOKIE } from '../../src/access/sign-in/session-cookie.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { HandBrowser } from '../dev/browser.js';
 import { describeWithParts } from '../parts/available.js';

@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkpointText } from '../../src/access/audit-checkpoints.js';
-import { openAuditFile } from '../../src/access/file-audit-log.js';
-import { auditEvent, filesOf, visit, WRITER } from '../access/audit-events.js';
+import { checkpointText } from '../../src/access/audit/checkpoints.js';
+import { openAuditFile } from '../../src/access/audit/file-audit-log.js';
+import { auditEvent, filesOf, visit, WRITER } from '../access/audit/events.js';
 import { FakeClock } from '../access/fake-clock.js';
 import { Command, type Ended } from './command.js';
 

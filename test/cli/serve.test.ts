@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { ALICE, RITA } from '../../src/dev/people.js';
-import { fetchTrusting } from '../../src/access/trusting-fetch.js';
+import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
 import { newLocalKeyFile } from '../../src/keys/providers/local.js';
 import { keepStream } from '../streams.js';
 import { makeFolder, type Folder } from '../config/folder.js';

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { pino } from 'pino';
-import { createSecret } from '../../src/access/credentials.js';
-import { parseCheckpoint } from '../../src/access/audit-checkpoints.js';
-import { verifyAudit } from '../../src/access/audit-verify.js';
+import { createSecret } from '../../src/access/tokens/credentials.js';
+import { parseCheckpoint } from '../../src/access/audit/checkpoints.js';
+import { verifyAudit } from '../../src/access/audit/verify.js';
 import { startService, type Service } from '../../src/config/service.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { Collector } from '../access/collector.js';
-import { filesOf, linesOf } from '../access/audit-events.js';
+import { Collector } from '../access/audit/collector.js';
+import { filesOf, linesOf } from '../access/audit/events.js';
 import { keepStream, plantSecret } from '../streams.js';
 import { makeFolder, type Folder } from './folder.js';
 

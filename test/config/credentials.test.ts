@@ -1,6 +1,6 @@
 // `access.credentials`: what is one, and every mistake with its path.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createSecret } from '../../src/access/credentials.js';
+import { createSecret } from '../../src/access/tokens/credentials.js';
 import { GOOD, makeFolder, type Folder } from './folder.js';
 
 let folder: Folder;

@@ -1,5 +1,5 @@
 // A browser without pages: a cookie jar for one host, redirects followed by hand, a person's button pressed.
-import { fetchTrusting, type TrustingInit } from '../../src/access/trusting-fetch.js';
+import { fetchTrusting, type TrustingInit } from '../../src/access/outgoing/trusting-fetch.js';
 
 export class HandBrowser {
   readonly cookies = new Map<string, string>();

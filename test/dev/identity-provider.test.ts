@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { PEOPLE } from '../../src/dev/people.js';
-import { fetchTrusting } from '../../src/access/trusting-fetch.js';
+import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
 import { HandBrowser } from './browser.js';
 
 describe('a dev certificate', () => {

@@ -4,9 +4,9 @@ import { appendFile, mkdir, mkdtemp, readFile, rm, unlink, writeFile } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { AuditLog } from '../../src/access/audit-log.js';
-import { openAuditFile } from '../../src/access/file-audit-log.js';
-import { WRITER } from '../access/audit-events.js';
+import type { AuditLog } from '../../src/access/audit/audit-log.js';
+import { openAuditFile } from '../../src/access/audit/file-audit-log.js';
+import { WRITER } from '../access/audit/events.js';
 import { ORDERS, plainPayload } from '../server/running-server.js';
 import { keepStream, plantSecret } from '../streams.js';
 import { Served, type Question } from './served.js';

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fetchTrusting } from '../../src/access/trusting-fetch.js';
+import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
 import { pathOf } from './catalogue.js';
 import { spawnPart, type RunningPart } from './spawn-part.js';
 

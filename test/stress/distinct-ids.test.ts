@@ -1,8 +1,8 @@
 // strength.md §3: a million distinct ids of each kind, and how much is kept of them; fewer of them in CI.
 import { afterEach, expect, test } from 'vitest';
-import { StrangerRefusals } from '../../src/access/audit-strangers.js';
-import { EndedIds } from '../../src/access/ended-ids.js';
-import { KeySet } from '../../src/access/key-set.js';
+import { StrangerRefusals } from '../../src/access/audit/stranger-refusals.js';
+import { EndedIds } from '../../src/access/sign-in/ended-ids.js';
+import { KeySet } from '../../src/access/tokens/key-set.js';
 import { silentLogger } from '../../src/access/logger.js';
 import { fixedApiKey } from '../../src/access/roles/api-key.js';
 import type { CloudAssignment } from '../../src/access/roles/cloud-access.js';
@@ -14,8 +14,8 @@ import type {
 } from '../../src/access/roles/cloud-operations-client.js';
 import { OperationsError } from '../../src/access/roles/operations-error.js';
 import { TemporalCloudRoles } from '../../src/access/roles/temporal-cloud.js';
-import { TokenVerifier } from '../../src/access/token-verifier.js';
-import { VerifiedTokens } from '../../src/access/verified-tokens.js';
+import { TokenVerifier } from '../../src/access/tokens/token-verifier.js';
+import { VerifiedTokens } from '../../src/access/tokens/verified-tokens.js';
 import { KeyholeError } from '../../src/errors.js';
 import { Breaker } from '../../src/keys/breaker.js';
 import { DataKeys } from '../../src/keys/data-keys.js';

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request, type Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSecret } from '../../src/access/credentials.js';
+import { createSecret } from '../../src/access/tokens/credentials.js';
 import { newLocalKeyFile } from '../../src/keys/providers/local.js';
 import { configure, ORDERS } from '../chain/system.js';
 import { Command } from '../cli/command.js';

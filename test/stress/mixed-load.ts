@@ -1,7 +1,7 @@
 // An assembled server and its callers in one process with --expose-gc: tells what is left after each tenth of the requests.
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import { createSecret } from '../../src/access/credentials.js';
+import { createSecret } from '../../src/access/tokens/credentials.js';
 import { ORDERS } from '../chain/system.js';
 import { startInProcess } from '../chain/in-process.js';
 

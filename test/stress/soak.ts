@@ -3,7 +3,7 @@ import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { generateKeyPair } from 'jose';
-import { createSecret } from '../../src/access/credentials.js';
+import { createSecret } from '../../src/access/tokens/credentials.js';
 import { randomFrom, type Random } from '../access/random.js';
 import { accessBy, tokenFor } from '../chain/issuer-of-our-own.js';
 import type { Keyhole } from '../chain/keyhole-process.js';

@@ -8,7 +8,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import proto from '@temporalio/proto';
-import { straightTo, type Channel } from '../connecting.js';
+import { straightTo, type Channel } from '../outgoing/connecting.js';
 import type { ApiKey } from './api-key.js';
 import { seesAccessOfOthers, type CloudAssignment, type CloudGroup, type CloudUser } from './cloud-access.js';
 import { cloudAccess, cloudAssignment, cloudGroup, cloudUser } from './cloud-rows.js';

@@ -1,6 +1,6 @@
 // Rows as the API answers them, cut down to what decides roles.
 import type proto from '@temporalio/proto';
-import { asciiLowerCase } from '../issuer-options.js';
+import { asciiLowerCase } from '../tokens/issuer-options.js';
 import type {
   CloudAccess,
   CloudAssignment,

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyholeError } from '../../errors.js';
 import { systemClock, type Clock } from '../clock.js';
-import type { Channel } from '../connecting.js';
+import type { Channel } from '../outgoing/connecting.js';
 import { silentLogger, type AccessLogger } from '../logger.js';
 import type { Principal } from '../principal.js';
 import type { ApiKey } from './api-key.js';

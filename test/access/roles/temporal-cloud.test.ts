@@ -22,7 +22,7 @@ import {
 } from '../../parts/cloud-operations.js';
 import { plantSecret } from '../../streams.js';
 import { FakeClock } from '../fake-clock.js';
-import { KeptLog } from '../kept-log.js';
+import { KeptLog } from '../audit/kept-log.js';
 import { patient, principal } from '../principals.js';
 
 const ORDERS = 'orders.a1b2c';

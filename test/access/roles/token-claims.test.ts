@@ -3,9 +3,9 @@ import type { JWTPayload } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Policy } from '../../../src/access/policy.js';
 import type { Principal } from '../../../src/access/principal.js';
-import type { RoleClaimPaths } from '../../../src/access/role-claims.js';
+import type { RoleClaimPaths } from '../../../src/access/tokens/role-claims.js';
 import { TokenClaimsRoles } from '../../../src/access/roles/token-claims.js';
-import { principalOf } from '../../../src/access/token-principal.js';
+import { principalOf } from '../../../src/access/tokens/token-principal.js';
 import { FakeClock } from '../fake-clock.js';
 import { patient } from '../principals.js';
 

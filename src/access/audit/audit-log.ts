@@ -1,0 +1,78 @@
+// The record: who asked for what, why it was allowed or refused, durable before the answer.
+import type { StrangerRefusal } from './stranger-refusals.js';
+import type { Action } from '../policy.js';
+
+export type { StrangerRefusal } from './stranger-refusals.js';
+
+export interface AuditEvent {
+  readonly requestId: string;
+  readonly action: Action;
+  /** HTTP status of the answer. */
+  readonly status: number;
+  /** `ok`, or the error code of the answer. */
+  readonly outcome: string;
+  readonly who: {
+    readonly subject: string;
+    readonly email: string | undefined;
+    readonly issuer: string;
+    readonly method: string;
+    readonly address: string;
+  };
+  readonly namespace: {
+    /** The namespace the request named. */
+    readonly claimed: string;
+    /** The namespaces its payloads are bound to. */
+    readonly bound: readonly string[];
+  };
+  /** Why it was allowed: rule, role, source and the age of the decision; `undefined` when it was refused. */
+  readonly why:
+    | { readonly rule: number; readonly role: string; readonly source: string; readonly ageMs: number }
+    | undefined;
+  /** Configured names of the wrapping keys that opened something. */
+  readonly keys: readonly string[];
+  readonly payloads: {
+    readonly opened: number;
+    readonly sealed: number;
+    readonly passed: number;
+    readonly failed: number;
+    readonly refused: number;
+  };
+  /** SHA-256 (hex) of the `data` of each sealed payload, at most 64; beyond that one over all lengths (four bytes, big-endian) and data. */
+  readonly digests: readonly string[];
+}
+
+/** What somebody did on the pages for people. */
+export interface Visit {
+  readonly requestId: string;
+  readonly activity: 'sign-in' | 'sign-out' | 'look';
+  /** HTTP status of the answer. */
+  readonly status: number;
+  /** `ok`, or the error code of the answer. */
+  readonly outcome: string;
+  readonly who: AuditEvent['who'];
+  /** Of a look: the namespaces that it was about; none: those of the configuration. */
+  readonly namespaces: readonly string[];
+}
+
+export interface AuditLog {
+  /**
+   * Resolves once the record is durable.
+   *
+   * @throws KeyholeError `audit_unavailable` if it cannot be made durable within 1 s.
+   */
+  append(event: AuditEvent): Promise<void>;
+  /** As `append`. */
+  appendVisit(visit: Visit): Promise<void>;
+  /** Counts the refusal of somebody who is not known; told within a minute, and at the end. Never throws. */
+  refused(refusal: StrangerRefusal): void;
+  /**
+   * Resolves once it is on record that another configuration is used from now on.
+   *
+   * @param digest - SHA-256 of its file, in hex; `undefined`: there is none.
+   * @throws KeyholeError `audit_unavailable`
+   */
+  configured(digest: string | undefined): Promise<void>;
+  /** Reopens the file (SIGHUP). */
+  reopen(): Promise<void>;
+  close(): Promise<void>;
+}

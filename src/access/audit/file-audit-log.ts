@@ -1,0 +1,205 @@
+// The record in a file: durable before the answer, whatever happens to the file under us.
+import { untilAborted } from '../../aborting.js';
+import { KeyholeError } from '../../errors.js';
+import { Checkpoints, type CheckpointOptions } from './checkpoints.js';
+import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
+import { AuditFile, type AuditFilePlace, type OnLines } from './chain-file.js';
+import { openForAppending, type OpenAuditFile } from './file-handle.js';
+import {
+  configurationRecord,
+  requestRecord,
+  type AuditRecord,
+  type ChainWriter,
+  type Link,
+} from './record.js';
+import { StrangerRefusals, type StrangerRefusal } from './stranger-refusals.js';
+import { visitRecord } from './visit-record.js';
+import { systemClock, type Clock } from '../clock.js';
+import { DiskReserve, type DiskReserveOptions } from './disk-reserve.js';
+import { GroupCommit, Refusals } from './group-commit.js';
+
+export interface AuditFileOptions extends CheckpointOptions {
+  /** What the first record of each chain says of its writer. */
+  readonly writer: ChainWriter;
+  /** How long a record may take to become durable. Default is 1 s. */
+  readonly deadlineMs?: number;
+  /** Default is the system's. */
+  readonly clock?: Clock;
+  /** How often refusals of strangers are told. Default is 60 s. */
+  readonly strangersMs?: number;
+  /** Told of lines once they are durable. Must take no time, and not throw. */
+  readonly onLines?: OnLines;
+  /** Default is the file system's. */
+  readonly open?: OpenAuditFile;
+  /** Default is the file system's. */
+  readonly spaceOf?: DiskReserveOptions['spaceOf'];
+}
+
+/**
+ * Begins a chain of records in the audit file (NDJSON, mode 0600 if it is new). What lies there is kept beside it,
+ * under the name of its own chain: its directory must be writable.
+ *
+ * @throws Error if the file cannot be made and synced.
+ */
+export async function openAuditFile(path: string, options: AuditFileOptions): Promise<AuditLog> {
+  const { deadlineMs = 1_000, clock = systemClock, open = openForAppending, onLines } = options;
+  let { writer } = options;
+  const place = { path, open, writer: () => writer, wall: () => clock.wall(), ...(onLines && { onLines }) };
+  const configured = (configuration: string | undefined): void => {
+    writer = { ...writer, configuration };
+  };
+  const file = await AuditFile.begin(place, 'start');
+  return new FileAuditLog({ place, configured, deadlineMs, clock }, file, options);
+}
+
+interface Settings {
+  readonly place: AuditFilePlace;
+  /** What later chains say of the configuration. */
+  readonly configured: (digest: string | undefined) => void;
+  readonly deadlineMs: number;
+  readonly clock: Clock;
+}
+
+/** A file, and what waits to be written to it. */
+interface Current {
+  readonly file: Promise<AuditFile>;
+  readonly commits: GroupCommit;
+}
+
+class FileAuditLog implements AuditLog {
+  readonly #settings: Settings;
+  readonly #refusals = new Refusals();
+  readonly #checkpoints: Checkpoints;
+  readonly #reserve: DiskReserve;
+  readonly #strangers: StrangerRefusals;
+  #current: Current | undefined;
+  /** The last request to go on in a new file; the next one waits for it. */
+  #reopening: Promise<void> = Promise.resolve();
+  /** The last line that is durable. */
+  #last: Link | undefined;
+
+  constructor(settings: Settings, file: AuditFile, options: AuditFileOptions) {
+    const { clock, place, deadlineMs } = settings;
+    const { strangersMs, spaceOf } = options;
+    this.#settings = settings;
+    this.#reserve = new DiskReserve(place.path, { clock, deadlineMs, ...(spaceOf && { spaceOf }) });
+    this.#strangers = new StrangerRefusals({
+      clock,
+      write: (record) => this.#open().append(record, 0),
+      hasRoom: () => this.#reserve.hasRoom(),
+      ...(strangersMs !== undefined && { everyMs: strangersMs }),
+    });
+    this.#last = file.last;
+    this.#current = this.#writingTo(Promise.resolve(file));
+    this.#checkpoints = new Checkpoints(() => this.#last, options);
+  }
+
+  /** Where little room is left, only what was allowed gets a record: nobody who may do nothing here can fill the disk. */
+  async append(event: AuditEvent): Promise<void> {
+    await this.#append(requestRecord(event, this.#settings.clock.wall()), event.why !== undefined);
+  }
+
+  async appendVisit(visit: Visit): Promise<void> {
+    await this.#append(visitRecord(visit, this.#settings.clock.wall()), false);
+  }
+
+  async configured(digest: string | undefined): Promise<void> {
+    const { clock, configured } = this.#settings;
+    await this.#open().append(configurationRecord(digest, clock.wall()), 0);
+    configured(digest);
+  }
+
+  refused(refusal: StrangerRefusal): void {
+    this.#strangers.add(refusal);
+  }
+
+  /**
+   * Goes on in a new file if the one that is written no longer lies at the path, or cannot be written: what was handed
+   * in before ends in the old one. A write that hangs in the old one no longer matters. One at a time.
+   *
+   * @throws Error if the file cannot be made and synced; the old one then stays in use. Error too where that takes
+   * longer than three times what a record may; it may still be done later.
+   */
+  async reopen(): Promise<void> {
+    const begun = this.#reopening.catch(() => undefined).then(() => this.#goOn());
+    this.#reopening = begun;
+    const signal = AbortSignal.timeout(3 * this.#settings.deadlineMs);
+    await untilAborted(begun, signal, () => new Error('the disk of the audit file does not answer'));
+  }
+
+  async #goOn(): Promise<void> {
+    const old = this.#current;
+    if (old === undefined) return;
+    if (!old.commits.stuck && (await (await old.file).isInPlace())) return;
+    if (this.#current !== old) return; // closed meanwhile
+    const begun = this.#successor(old);
+    const orOld = begun.catch(async () => {
+      await old.commits.ended();
+      return old.file;
+    });
+    this.#current = this.#writingTo(orOld);
+    await begun;
+    await this.#finish(old);
+  }
+
+  async close(): Promise<void> {
+    await this.#strangers.end();
+    const last = this.#takeCurrent();
+    if (last === undefined) return;
+    await last.commits.end();
+    await this.#finish(last);
+    this.#checkpoints.end();
+  }
+
+  async #append(record: AuditRecord, fromReserve: boolean): Promise<void> {
+    const hasRoom = fromReserve || (await this.#reserve.hasRoom());
+    const commits = this.#open();
+    if (!hasRoom) throw commits.refusal();
+    await commits.append(record);
+  }
+
+  /** @throws KeyholeError `audit_unavailable`: it is closed. */
+  #open(): GroupCommit {
+    if (this.#current !== undefined) return this.#current.commits;
+    throw new KeyholeError('audit_unavailable', 'the audit file is closed');
+  }
+
+  /** What is written until now; from now on it is closed to whoever appends or opens it anew. */
+  #takeCurrent(): Current | undefined {
+    const current = this.#current;
+    this.#current = undefined;
+    return current;
+  }
+
+  #writingTo(file: Promise<AuditFile>): Current {
+    const { deadlineMs, clock } = this.#settings;
+    const commit = async (records: readonly AuditRecord[]): Promise<void> => {
+      const open = await file;
+      await open.append(records);
+      this.#last = open.last;
+    };
+    return { file, commits: new GroupCommit({ commit, refusals: this.#refusals, deadlineMs, clock }) };
+  }
+
+  /**
+   * Begins once the old file's last line is known: what comes meanwhile waits for it. A write that hangs may end there
+   * whenever it likes; a chain that is being begun may not, as it takes the path's name at its end.
+   */
+  async #successor(old: Current): Promise<AuditFile> {
+    await old.commits.settled();
+    const { isWriting } = await old.file;
+    if (!isWriting) await old.commits.ended();
+    const cause = old.commits.writes || !isWriting ? 'failure' : 'reopen';
+    const file = await AuditFile.begin(this.#settings.place, cause, this.#last);
+    this.#last = file.last;
+    return file;
+  }
+
+  /** Closing waits for a write that hangs; nobody waits for both. */
+  async #finish(current: Current): Promise<void> {
+    await current.commits.settled();
+    const signal = AbortSignal.timeout(this.#settings.deadlineMs);
+    const closed = current.file.then((file) => file.close());
+    await untilAborted(closed, signal, () => new Error('late')).catch(() => undefined);
+  }
+}
