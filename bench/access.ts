@@ -4,14 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type * as FileAuditLogs from '../src/access/audit/file-audit-log.js';
 import type { AuditEvent } from '../src/access/audit/audit-log.js';
+import type * as FileAuditLogs from '../src/access/audit/file-audit-log.js';
 import type * as Policies from '../src/access/policy.js';
-import type { CloudLists, CloudOperations, Page } from '../src/access/roles/cloud-operations-client.js';
 import type { CloudGroup, CloudUser } from '../src/access/roles/cloud-access.js';
+import type { CloudLists, CloudOperations, Page } from '../src/access/roles/cloud-operations-client.js';
 import type * as CloudRoles from '../src/access/roles/temporal-cloud.js';
 import type * as Verifiers from '../src/access/tokens/token-verifier.js';
-import { writePayloads } from '../src/server/payload-json-writer.js';
+import { writePayloads } from '../src/server/json/payload-json-writer.js';
 import { built, EncryptionCodec, LocalWrappingKey } from './built.js';
 import { startIssuer, type Issuer } from './issuer.js';
 import { startKeyhole } from './keyhole.js';
@@ -21,8 +21,8 @@ import { printTable } from './table.js';
 
 const { Policy } = (await built('access/policy.js')) as typeof Policies;
 const { TemporalCloudRoles } = (await built('access/roles/temporal-cloud.js')) as typeof CloudRoles;
-const { TokenVerifier } = (await built('access/token-verifier.js')) as typeof Verifiers;
-const { openAuditFile } = (await built('access/file-audit-log.js')) as typeof FileAuditLogs;
+const { TokenVerifier } = (await built('access/tokens/token-verifier.js')) as typeof Verifiers;
+const { openAuditFile } = (await built('access/audit/file-audit-log.js')) as typeof FileAuditLogs;
 
 const NAMESPACE = 'bench.a1b2c';
 /** Alice herself is admin of it. */

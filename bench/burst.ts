@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Payload } from '@temporalio/common';
-import { writePayloads } from '../src/server/payload-json-writer.js';
+import { writePayloads } from '../src/server/json/payload-json-writer.js';
 import { startCloudOperations } from '../test/parts/cloud-operations.js';
 import { awsKms, EncryptionCodec } from './built.js';
 import { startDistantKms, type DistantKms } from './distant-kms.js';

@@ -3,7 +3,7 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Payload } from '@temporalio/common';
 import { writePayload } from '../src/codec/payload-proto.js';
-import { writePayloads } from '../src/server/payload-json-writer.js';
+import { writePayloads } from '../src/server/json/payload-json-writer.js';
 import { EncryptionCodec, LocalWrappingKey } from './built.js';
 import { startIssuer, type Issuer } from './issuer.js';
 import { startKeyhole } from './keyhole.js';

@@ -4,7 +4,7 @@ import { assemble } from '../dist/config/assemble.js';
 import { loadConfig } from '../dist/config/load-config.js';
 import { createLog } from '../dist/config/logger.js';
 import { createCodecServer } from '../dist/server/app.js';
-import { createMetrics } from '../dist/server/metrics.js';
+import { createMetrics } from '../dist/server/telemetry/metrics.js';
 
 const nothing = () => Promise.resolve();
 const audit = {

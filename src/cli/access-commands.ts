@@ -1,7 +1,7 @@
 // The commands about who may do what, and their options.
 import { Argument, InvalidArgumentError, type Command } from 'commander';
-import { isCredentialName } from '../access/tokens/credentials.js';
 import { ACTIONS, type Action } from '../access/policy.js';
+import { isCredentialName } from '../access/tokens/credentials.js';
 import { isDay } from '../keys/foreign-reads.js';
 
 const CONFIG_OPTION = [

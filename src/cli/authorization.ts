@@ -1,13 +1,13 @@
 // What `who-can` and `explain` share: decisions by the configuration, as the server makes them.
-import { isKeyholeError } from '../errors.js';
-import { CREDENTIAL_ISSUER } from '../access/tokens/credentials.js';
-import { asciiLowerCase } from '../access/tokens/issuer-options.js';
 import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
+import { CREDENTIAL_ISSUER } from '../access/tokens/credentials.js';
+import { asciiLowerCase } from '../access/tokens/issuer-options.js';
 import { openAuthorization, type Authorization } from '../config/assemble.js';
 import type { Config } from '../config/config.js';
 import { loadConfig } from '../config/load-config.js';
 import { createLog } from '../config/logger.js';
+import { isKeyholeError } from '../errors.js';
 import { loadOptions, printProblems, type ConfigurationOptions } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { printable } from './printable.js';

@@ -1,6 +1,6 @@
 // `keyhole credential create`: a secret for a program, shown once.
-import { createSecret } from '../access/tokens/credentials.js';
 import { grantProblem } from '../access/roles/grants.js';
+import { createSecret } from '../access/tokens/credentials.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 
 export interface CreateCredentialOptions {

@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load-config.js';
 import { createLog } from '../config/logger.js';
 import { openTracing } from '../config/open-tracing.js';
 import { startService, type Service } from '../config/service.js';
-import { loggedError } from '../server/error-log.js';
+import { loggedError } from '../server/telemetry/error-log.js';
 import { loadOptions, printProblems, type ConfigurationOptions } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { listenForSignals } from './signals.js';

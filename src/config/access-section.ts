@@ -1,10 +1,10 @@
 // `access`: who is believed, where roles come from, what they allow.
 import { X509Certificate } from 'node:crypto';
-import { TEMPORAL_CLOUD_ISSUER } from '../access/tokens/issuer-options.js';
 import type { Rule } from '../access/policy.js';
-import type { RoleClaimPaths } from '../access/tokens/role-claims.js';
 import { apiKeyFile, fixedApiKey, type ApiKey } from '../access/roles/api-key.js';
 import { grantProblem } from '../access/roles/grants.js';
+import { TEMPORAL_CLOUD_ISSUER } from '../access/tokens/issuer-options.js';
+import type { RoleClaimPaths } from '../access/tokens/role-claims.js';
 import { matches } from '../keys/keyring.js';
 import { parseAddress } from './address.js';
 import type { AccessConfig, CredentialConfig, IssuerConfig, KeysConfig, RolesConfig } from './config.js';

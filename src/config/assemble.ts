@@ -2,14 +2,14 @@
 import type { Logger } from 'pino';
 import type { AuditLog } from '../access/audit/audit-log.js';
 import { fetchJsonBy } from '../access/outgoing/fetch-json.js';
-import { CredentialAuthenticator } from '../access/tokens/credentials.js';
-import { temporalCloudIssuer, type IssuerOptions } from '../access/tokens/issuer-options.js';
 import { Policy, type Authorizer } from '../access/policy.js';
 import { CredentialRoles } from '../access/roles/credential-roles.js';
 import type { RoleSource } from '../access/roles/role-source.js';
 import { StaticRoles } from '../access/roles/static.js';
-import { TokenClaimsRoles } from '../access/roles/token-claims.js';
 import { TemporalCloudRoles } from '../access/roles/temporal-cloud.js';
+import { TokenClaimsRoles } from '../access/roles/token-claims.js';
+import { CredentialAuthenticator } from '../access/tokens/credentials.js';
+import { temporalCloudIssuer, type IssuerOptions } from '../access/tokens/issuer-options.js';
 import { TokenVerifier } from '../access/tokens/token-verifier.js';
 import { PayloadCipher } from '../codec/payload-cipher.js';
 import { DataKeys } from '../keys/data-keys.js';
@@ -17,13 +17,13 @@ import { KeyCalls } from '../keys/key-calls.js';
 import type { Keyring } from '../keys/keyring.js';
 import type { Observer } from '../observer.js';
 import type { CodecServerParts } from '../server/app.js';
-import type { Metrics } from '../server/metrics.js';
-import type { Tracing } from '../server/tracing.js';
+import type { Metrics } from '../server/telemetry/metrics.js';
+import type { Tracing } from '../server/telemetry/tracing.js';
 import type { AccessConfig, Config, IssuerConfig } from './config.js';
 import { openEgress, type Egress } from './egress.js';
+import { openSignIn, type OpenedSignIn } from './open-sign-in.js';
 import { openKeyring } from './open-wrapping-key.js';
 import { probeKeys } from './probe-keys.js';
-import { openSignIn, type OpenedSignIn } from './open-sign-in.js';
 import type { Problem } from './problems.js';
 
 /** What outlives a change of the configuration. */

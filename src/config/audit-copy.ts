@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Link } from '../access/audit/record.js';
 import { AuditWebhook } from '../access/audit/webhook.js';
 import { fetchTrusting } from '../access/outgoing/trusting-fetch.js';
-import type { Metrics } from '../server/metrics.js';
+import type { Metrics } from '../server/telemetry/metrics.js';
 import { readAuthorization } from './audit-section.js';
 import type { AuditWebhookConfig, Config } from './config.js';
 import { openEgress } from './egress.js';

@@ -1,8 +1,8 @@
 // What a configuration says once nothing is wrong with it: every default filled in, every file read.
-import type { Credential } from '../access/tokens/credentials.js';
-import type { IssuerOptions } from '../access/tokens/issuer-options.js';
 import type { Rule } from '../access/policy.js';
 import type { ApiKey } from '../access/roles/api-key.js';
+import type { Credential } from '../access/tokens/credentials.js';
+import type { IssuerOptions } from '../access/tokens/issuer-options.js';
 import type { FixedKeyRead, KeylessRead } from '../keys/foreign-reads.js';
 import type { Compress, WriteFormat } from '../keys/keyring.js';
 import type { LocalKey } from '../keys/providers/local.js';

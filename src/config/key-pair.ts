@@ -1,7 +1,7 @@
 // Whether certificate and key of the HTTPS listener can be used, each mistake at the setting it belongs to.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { TlsFiles } from '../server/app.js';
-import { certificateMistakes } from '../server/tls.js';
+import { certificateMistakes } from '../server/http/tls.js';
 import type { Sourced } from './environment.js';
 import type { Place } from './place.js';
 import { readTextFile } from './text-file.js';

@@ -1,12 +1,12 @@
 // The record as the configuration wants it: a file of its own, or the stream that a collector reads.
 import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
-import { checkpointText } from '../access/audit/checkpoints.js';
 import type { AuditLog } from '../access/audit/audit-log.js';
-import type { Link } from '../access/audit/record.js';
+import { checkpointText } from '../access/audit/checkpoints.js';
 import { openAuditFile } from '../access/audit/file-audit-log.js';
+import type { Link } from '../access/audit/record.js';
 import { StreamAuditLog } from '../access/audit/stream-audit-log.js';
-import type { Metrics } from '../server/metrics.js';
+import type { Metrics } from '../server/telemetry/metrics.js';
 import type { AuditCopy } from './audit-copy.js';
 import type { Config } from './config.js';
 import { packageVersion } from './package-version.js';

@@ -1,6 +1,6 @@
 // Traces by OTLP, where the environment names a collector; OpenTelemetry is loaded only then.
 import type * as Sdk from '@opentelemetry/sdk-trace';
-import { Tracing } from '../server/tracing.js';
+import { Tracing } from '../server/telemetry/tracing.js';
 import { openEgress, type Proxies } from './egress.js';
 import { variable, type Environment, type Variable } from './environment.js';
 import { packageVersion } from './package-version.js';

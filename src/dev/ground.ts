@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fetchTrusting } from '../access/outgoing/trusting-fetch.js';
 import { makeCertificates } from './certificates.js';
 import { startDevCodecServer, type DevCodecServer } from './codec-server.js';
 import type { Endings } from './endings.js';
@@ -13,7 +14,6 @@ import type { Running } from './running.js';
 import { sessionOf } from './script-sign-in.js';
 import { nameOf, type StoryOptions } from './story.js';
 import type { TemporalPart } from './temporal-part.js';
-import { fetchTrusting } from '../access/outgoing/trusting-fetch.js';
 import { codecUrl, startUiProxy, uiOrigin } from './ui-proxy.js';
 
 /** A directory that only we can read, gone with the process. */

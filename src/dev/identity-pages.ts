@@ -2,8 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import type Provider from 'oidc-provider';
+import { html, sendPage } from '../server/pages/page.js';
 import { isFromOwnPage } from './own-page.js';
-import { html, sendPage } from '../server/page.js';
 import { subjectOf, type Person } from './people.js';
 
 const PATH = /^\/interaction\/([\w-]{1,64})$/;

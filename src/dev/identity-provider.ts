@@ -5,11 +5,11 @@ import { createServer as createTlsServer } from 'node:https';
 import { promisify } from 'node:util';
 import type Provider from 'oidc-provider';
 import type { ClientMetadata, Configuration, JWK } from 'oidc-provider';
+import { html, pageHeaders, pageOf } from '../server/pages/page.js';
 import type { Certificates } from './certificates.js';
 import { interactionPath, serveSignInPage } from './identity-pages.js';
 import { listenOnLoopback } from './loopback.js';
 import { isForThisMachine } from './own-page.js';
-import { html, pageHeaders, pageOf } from '../server/page.js';
 import { subjectOf, type Person } from './people.js';
 import { accessTokenOf, SCRIPT_CLIENT } from './script-sign-in.js';
 

@@ -1,9 +1,9 @@
 // The story of dev mode: each person asks the codec server, and a table says who saw what.
+import type { TrustingFetch } from '../access/outgoing/trusting-fetch.js';
 import { ask, type Answer, type JsonPayload } from './ask.js';
 import { judge, questions, tell, type Material, type Question } from './questions.js';
 import { linesOf } from './table.js';
 import type { Paint } from './terminal.js';
-import type { TrustingFetch } from '../access/outgoing/trusting-fetch.js';
 
 /** What there is of one namespace: all of it, and the small part that a page of the Web UI asks for. */
 export interface NamespaceMaterial {

@@ -1,5 +1,5 @@
 // The codec server as its owner sees it.
-import { HttpCodecServer } from './http-codec-server.js';
+import { HttpCodecServer } from './http/http-codec-server.js';
 import type { CodecServerParts } from './parts.js';
 
 export type { CodecServerParts, ServerClock } from './parts.js';

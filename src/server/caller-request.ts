@@ -4,7 +4,7 @@ import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import type { PayloadCipher } from '../codec/payload-cipher.js';
 import type { KeyholeError } from '../errors.js';
-import type { CallerDeadline } from './caller-deadline.js';
+import type { CallerDeadline } from './admission/caller-deadline.js';
 import type { Findings } from './findings.js';
 import type { DeniedMode } from './options.js';
 

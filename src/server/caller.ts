@@ -4,11 +4,11 @@ import type { Principal } from '../access/principal.js';
 import { isSameSite } from '../access/sign-in/session-cookie.js';
 import type { Session } from '../access/sign-in/session.js';
 import { KeyholeError } from '../errors.js';
-import type { CallerDeadline } from './caller-deadline.js';
-import { overloaded } from './overloaded.js';
-import { during } from './tracing.js';
+import type { CallerDeadline } from './admission/caller-deadline.js';
+import { overloaded } from './admission/overloaded.js';
+import type { Waiter } from './admission/waits.js';
+import { during } from './telemetry/tracing.js';
 import type { Turn } from './turn.js';
-import type { Waiter } from './waits.js';
 
 /**
  * An `Authorization` header, good or bad, hides the cookie.

@@ -1,13 +1,13 @@
 // A request to /decode, /encode or /download, top to bottom.
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
-import { CallerDeadline } from './caller-deadline.js';
+import { CallerDeadline } from './admission/caller-deadline.js';
 import type { WrittenReply } from './caller-request.js';
 import { callerOf } from './caller.js';
+import { assertJson, CallerGone } from './http/request-body.js';
+import type { Route } from './http/route.js';
 import { serveKnownCaller } from './known-caller.js';
-import { assertJson, CallerGone } from './request-body.js';
 import { requestNamespace } from './request-namespace.js';
-import type { Route } from './route.js';
 import { strangerNotice } from './stranger-notice.js';
 import type { Turn } from './turn.js';
 

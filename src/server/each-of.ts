@@ -1,5 +1,5 @@
 // Work on each of many payloads that mostly answers at once, and sometimes later.
-import type { CallerDeadline } from './caller-deadline.js';
+import type { CallerDeadline } from './admission/caller-deadline.js';
 
 /**
  * All results in order, or the first failure; no other failure is left without a listener, which would end the

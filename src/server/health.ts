@@ -1,5 +1,5 @@
 // Whether this process lives and takes requests, for orchestrators and balancers.
-import type { Exchange } from './exchange.js';
+import type { Exchange } from './http/exchange.js';
 
 /** 200 or 503; never asks a key service or the Operations API, or one outage would empty the balancer. */
 export function answerHealth(exchange: Exchange, good: boolean): void {

@@ -5,22 +5,22 @@ import type { AuditEvent } from '../access/audit/audit-log.js';
 import type { Action, Authorizer } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
-import { beyondRate } from './caller-budgets.js';
-import { CallerDeadline } from './caller-deadline.js';
+import { beyondRate } from './admission/caller-budgets.js';
+import { CallerDeadline } from './admission/caller-deadline.js';
+import { shareOf, shareOfRefused, type Share } from './admission/share.js';
+import type { Waiter } from './admission/waits.js';
 import type { CallerRequest, Reply, WrittenReply } from './caller-request.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
 import { encode } from './encode.js';
 import { errorResponse } from './error-response.js';
-import { MAX_WAIT_MS, RECORD_DEADLINE_MS } from './limits.js';
 import { Findings } from './findings.js';
-import { readPayloads } from './payload-json.js';
-import { writePayloads } from './payload-json-writer.js';
-import { CallerGone, readBody } from './request-body.js';
-import { shareOf, shareOfRefused, type Share } from './share.js';
-import { during } from './tracing.js';
+import { CallerGone, readBody } from './http/request-body.js';
+import { writePayloads } from './json/payload-json-writer.js';
+import { readPayloads } from './json/payload-json.js';
+import { MAX_WAIT_MS, RECORD_DEADLINE_MS } from './limits.js';
+import { during } from './telemetry/tracing.js';
 import type { Turn } from './turn.js';
-import type { Waiter } from './waits.js';
 
 /** What is about to be answered. */
 interface Outcome {

@@ -5,9 +5,9 @@ import type { Authorizer } from '../access/policy.js';
 import type { Authenticator } from '../access/principal.js';
 import type { SignIn } from '../access/sign-in/sign-in.js';
 import type { PayloadCipher } from '../codec/payload-cipher.js';
-import type { Metrics } from './metrics.js';
 import type { ServerOptions } from './options.js';
-import type { Tracing } from './tracing.js';
+import type { Metrics } from './telemetry/metrics.js';
+import type { Tracing } from './telemetry/tracing.js';
 
 export interface MonotonicClock {
   /** Milliseconds that never go back. */

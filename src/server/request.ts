@@ -2,13 +2,13 @@
 import { KeyholeError } from '../errors.js';
 import { answerCodecRequest, assertMethod, assertOrigin } from './codec-request.js';
 import { errorResponse, type ErrorResponse } from './error-response.js';
-import { loggedError } from './error-log.js';
-import { CallerGone } from './request-body.js';
 import { answerHealth } from './health.js';
+import { CallerGone } from './http/request-body.js';
+import { assertNotRepeated, headerCount, lacksHost } from './http/request-headers.js';
+import type { Route } from './http/route.js';
 import { MAX_HEADERS } from './limits.js';
-import { assertNotRepeated, headerCount, lacksHost } from './request-headers.js';
-import { answerPage } from './pages.js';
-import type { Route } from './route.js';
+import { answerPage } from './pages/pages.js';
+import { loggedError } from './telemetry/error-log.js';
 import type { Turn } from './turn.js';
 
 /** Never rejects: whatever goes wrong ends in an answer, or in the end of this one connection. */

@@ -1,13 +1,13 @@
 // What a browser gets that nobody is signed in on, where refusals are shown in place of payloads.
-import { isKeyholeError, type KeyholeError } from '../errors.js';
 import type { Action } from '../access/policy.js';
+import { isKeyholeError, type KeyholeError } from '../errors.js';
+import { shareOfStrangers } from './admission/share.js';
 import type { WrittenReply } from './caller-request.js';
 import { withNotices } from './decode.js';
+import { CallerGone, readBody } from './http/request-body.js';
+import { writePayloads } from './json/payload-json-writer.js';
+import { readPayloads } from './json/payload-json.js';
 import { MAX_STRANGER_BODY_BYTES, MAX_STRANGER_PAYLOADS } from './limits.js';
-import { readPayloads } from './payload-json.js';
-import { writePayloads } from './payload-json-writer.js';
-import { CallerGone, readBody } from './request-body.js';
-import { shareOfStrangers } from './share.js';
 import type { Turn } from './turn.js';
 
 /**

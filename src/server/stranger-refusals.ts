@@ -1,9 +1,9 @@
 // Refusals of those whom nobody knows: they have no records of their own and are counted.
 import { isNamespace } from '../codec/namespace.js';
-import type { Told } from './exchange.js';
-import type { BareAnswer } from './malformed.js';
-import type { RequestHeaders } from './request-headers.js';
-import { routeName, type Route } from './route.js';
+import type { Told } from './http/exchange.js';
+import type { BareAnswer } from './http/malformed.js';
+import type { RequestHeaders } from './http/request-headers.js';
+import { routeName, type Route } from './http/route.js';
 import type { Setup } from './turn.js';
 
 /** What nobody was known for has no record of its own. An answer that never left is no refusal; nor is one on health. */

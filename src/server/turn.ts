@@ -1,11 +1,11 @@
 // What a request works with: the parts as they were when it came, and the server's shared accounts.
 import type { BlockList } from 'node:net';
-import type { Admission } from './admission.js';
-import type { CallerBudgets } from './caller-budgets.js';
-import type { Cors, OriginVerdict } from './cors.js';
-import type { Exchange } from './exchange.js';
+import type { Admission } from './admission/admission.js';
+import type { CallerBudgets } from './admission/caller-budgets.js';
+import type { Cors, OriginVerdict } from './http/cors.js';
+import type { Exchange } from './http/exchange.js';
+import type { RequestHeaders } from './http/request-headers.js';
 import type { CodecServerParts, ServerClock } from './parts.js';
-import type { RequestHeaders } from './request-headers.js';
 
 /** The parts, and what is made of their options; replaced as a whole by a reload. */
 export interface Setup {

@@ -5,8 +5,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
+import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
+import { makeFolder, type Folder } from '../config/folder.js';
 import { startKmsFor } from '../examples/kms.js';
 import { describeWithParts } from '../parts/available.js';
 import { startAzureKeyVault } from '../parts/azure-key-vault.js';
@@ -21,7 +22,6 @@ import { plantSecret } from '../streams.js';
 import { startKeyhole, type Keyhole } from './keyhole-process.js';
 import { configure, textsOf } from './system.js';
 import { planted } from './token-issuer.js';
-import { makeFolder, type Folder } from '../config/folder.js';
 
 const ISSUER = 'https://idp.test';
 const NAMESPACES = ['aws.a1b2c', 'google.a1b2c', 'azure.a1b2c', 'vault.a1b2c'] as const;

@@ -1,10 +1,10 @@
 // Roles that an identity provider names at sign-in: from its ID token, through the session, to `/decode`.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fetchTrusting, type TrustingFetch } from '../../src/access/outgoing/trusting-fetch.js';
 import { SESSION_COOKIE } from '../../src/access/sign-in/session-cookie.js';
 import { ask, textOf, type Answer } from '../../src/dev/ask.js';
 import { makeCertificates } from '../../src/dev/certificates.js';
 import type { Person } from '../../src/dev/people.js';
-import { fetchTrusting, type TrustingFetch } from '../../src/access/outgoing/trusting-fetch.js';
 import { HandBrowser } from '../dev/browser.js';
 import { freePort } from '../parts/spawn-part.js';
 import { plantSecret } from '../streams.js';

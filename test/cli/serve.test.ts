@@ -7,13 +7,13 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
 import { ALICE, RITA } from '../../src/dev/people.js';
-import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
 import { newLocalKeyFile } from '../../src/keys/providers/local.js';
-import { keepStream } from '../streams.js';
 import { makeFolder, type Folder } from '../config/folder.js';
+import { keepStream } from '../streams.js';
 import { Command } from './command.js';
 
 const ORDERS = 'orders.a1b2c';

@@ -1,7 +1,7 @@
 // A codec server beside which something fails: asked, timed, and what record and metrics say of the answer.
 import { expect, vi } from 'vitest';
 import type { Payload } from '@temporalio/common';
-import { createMetrics } from '../../src/server/metrics.js';
+import { createMetrics } from '../../src/server/telemetry/metrics.js';
 import {
   bodyOf,
   startServer,

@@ -8,11 +8,11 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { makeCertificates } from '../../src/dev/certificates.js';
 import { DRAIN_TIMEOUT_MS } from '../../src/server/limits.js';
+import { createMetrics } from '../../src/server/telemetry/metrics.js';
 import { makeFolder, type Folder } from '../config/folder.js';
-import { createMetrics } from '../../src/server/metrics.js';
 import { describeWithParts } from '../parts/available.js';
+import { exercisedMetrics, type MetricsPage } from '../server/telemetry/exercised-metrics.js';
 import { keepStream } from '../streams.js';
-import { exercisedMetrics, type MetricsPage } from '../server/exercised-metrics.js';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
 const ROOT = dirname(DEPLOY);

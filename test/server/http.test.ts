@@ -1,5 +1,6 @@
 // The order of things on the wire: headers, route, CORS, namespace, who, may they, and only then the body.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { connectRaw, head, statusesOf } from './http/raw-connection.js';
 import {
   bodyOf,
   ORDERS,
@@ -9,7 +10,6 @@ import {
   UI,
   type RunningServer,
 } from './running-server.js';
-import { connectRaw, head, statusesOf } from './raw-connection.js';
 
 const FOREIGN = 'https://evil.example.com';
 const FOUR = 'authorization, authorization-extras, content-type, x-namespace';

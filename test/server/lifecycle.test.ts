@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { createCodecServer } from '../../src/server/app.js';
-import { mayComeInClear, trustedAddresses } from '../../src/server/client-address.js';
-import { loadKeyPair } from '../../src/server/tls.js';
+import { mayComeInClear, trustedAddresses } from '../../src/server/http/client-address.js';
+import { loadKeyPair } from '../../src/server/http/tls.js';
+import { connectRaw, head, statusesOf } from './http/raw-connection.js';
+import { makeWeakCertificate } from './http/weak-certificate.js';
 import {
   bodyOf,
   ORDERS,
@@ -20,8 +22,6 @@ import {
   UI,
   type RunningServer,
 } from './running-server.js';
-import { makeWeakCertificate } from './weak-certificate.js';
-import { connectRaw, head, statusesOf } from './raw-connection.js';
 
 let running: RunningServer | undefined;
 

@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Principal } from '../../src/access/principal.js';
 import { isKeyholeError } from '../../src/errors.js';
-import { Admission } from '../../src/server/admission.js';
-import { CallerBudgets } from '../../src/server/caller-budgets.js';
-import { strangerFrom, trustedAddresses } from '../../src/server/client-address.js';
+import { Admission } from '../../src/server/admission/admission.js';
+import { CallerBudgets } from '../../src/server/admission/caller-budgets.js';
+import { strangerFrom, trustedAddresses } from '../../src/server/http/client-address.js';
 import {
   ANSWER_TIMEOUT_MS,
   DEFAULT_LIMITS,
@@ -12,6 +12,7 @@ import {
   MAX_PIPELINED,
   type Limits,
 } from '../../src/server/limits.js';
+import { connectRaw, head, statusesOf, type RawConnection } from './http/raw-connection.js';
 import {
   bodyOf,
   ORDERS,
@@ -23,7 +24,6 @@ import {
   type Person,
   type RunningServer,
 } from './running-server.js';
-import { connectRaw, head, statusesOf, type RawConnection } from './raw-connection.js';
 
 let running: RunningServer | undefined;
 

@@ -19,7 +19,7 @@ import {
   type ServerOptions,
 } from '../../src/server/app.js';
 import { DEFAULT_LIMITS, type Limits } from '../../src/server/limits.js';
-import type { Metrics } from '../../src/server/metrics.js';
+import type { Metrics } from '../../src/server/telemetry/metrics.js';
 import { FakeWrappingKey } from '../../src/testing.js';
 import { keepStream, plantSecret } from '../streams.js';
 

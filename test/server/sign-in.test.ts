@@ -6,9 +6,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock, type Clock } from '../../src/access/clock.js';
 import { SESSION_COOKIE, SIGN_IN_COOKIE } from '../../src/access/sign-in/session-cookie.js';
 import { SignIn } from '../../src/access/sign-in/sign-in.js';
-import { KeyholeError } from '../../src/errors.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
+import { KeyholeError } from '../../src/errors.js';
 import { HandBrowser } from '../dev/browser.js';
 import { freePort } from '../parts/spawn-part.js';
 import { keepStream, plantSecret } from '../streams.js';

@@ -2,10 +2,10 @@
 import { PassThrough } from 'node:stream';
 import { afterEach, expect, test, vi } from 'vitest';
 import { KeyholeError } from '../../src/errors.js';
-import { CallerDeadline } from '../../src/server/caller-deadline.js';
+import { CallerDeadline } from '../../src/server/admission/caller-deadline.js';
 import { eachOf } from '../../src/server/each-of.js';
-import { loggedError } from '../../src/server/error-log.js';
-import { endMalformed } from '../../src/server/malformed.js';
+import { endMalformed } from '../../src/server/http/malformed.js';
+import { loggedError } from '../../src/server/telemetry/error-log.js';
 
 const deadline = (): CallerDeadline => new CallerDeadline({ monotonic: () => 0 });
 

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AuditLog } from '../../src/access/audit/audit-log.js';
-import { verifyAudit } from '../../src/access/audit/verify.js';
 import { openAuditFile } from '../../src/access/audit/file-audit-log.js';
+import { verifyAudit } from '../../src/access/audit/verify.js';
 import { filesOf, linesOf, WRITER } from '../access/audit/events.js';
-import { connectRaw, head, statusesOf, type RawConnection } from './raw-connection.js';
+import { connectRaw, head, statusesOf, type RawConnection } from './http/raw-connection.js';
 import {
   bodyOf,
   ORDERS,

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { makeCertificates } from '../../src/dev/certificates.js';
-import { createMetrics } from '../../src/server/metrics.js';
-import { connectRaw, head, statusesOf, type RawConnection } from './raw-connection.js';
+import { createMetrics } from '../../src/server/telemetry/metrics.js';
+import { connectRaw, head, statusesOf, type RawConnection } from './http/raw-connection.js';
 import { ORDERS, startServer, TOKENS, type RunningServer } from './running-server.js';
 
 /** What takes minutes, with KEYHOLE_FULL=1. */

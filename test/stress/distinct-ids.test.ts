@@ -1,8 +1,6 @@
 // strength.md §3: a million distinct ids of each kind, and how much is kept of them; fewer of them in CI.
 import { afterEach, expect, test } from 'vitest';
 import { StrangerRefusals } from '../../src/access/audit/stranger-refusals.js';
-import { EndedIds } from '../../src/access/sign-in/ended-ids.js';
-import { KeySet } from '../../src/access/tokens/key-set.js';
 import { silentLogger } from '../../src/access/logger.js';
 import { fixedApiKey } from '../../src/access/roles/api-key.js';
 import type { CloudAssignment } from '../../src/access/roles/cloud-access.js';
@@ -14,6 +12,8 @@ import type {
 } from '../../src/access/roles/cloud-operations-client.js';
 import { OperationsError } from '../../src/access/roles/operations-error.js';
 import { TemporalCloudRoles } from '../../src/access/roles/temporal-cloud.js';
+import { EndedIds } from '../../src/access/sign-in/ended-ids.js';
+import { KeySet } from '../../src/access/tokens/key-set.js';
 import { TokenVerifier } from '../../src/access/tokens/token-verifier.js';
 import { VerifiedTokens } from '../../src/access/tokens/verified-tokens.js';
 import { KeyholeError } from '../../src/errors.js';
@@ -23,10 +23,10 @@ import { KeyCalls } from '../../src/keys/key-calls.js';
 import { Keyring } from '../../src/keys/keyring.js';
 import { azureKeyVault } from '../../src/keys/providers/azure-key-vault.js';
 import type { WrappingKey } from '../../src/keys/wrapping-key.js';
-import { Admission } from '../../src/server/admission.js';
-import { CallerBudgets } from '../../src/server/caller-budgets.js';
+import { Admission } from '../../src/server/admission/admission.js';
+import { CallerBudgets } from '../../src/server/admission/caller-budgets.js';
+import { shareOf } from '../../src/server/admission/share.js';
 import { DEFAULT_LIMITS } from '../../src/server/limits.js';
-import { shareOf } from '../../src/server/share.js';
 import { FakeClock } from '../access/fake-clock.js';
 import { patient, principal } from '../access/principals.js';
 import { heldCollections } from './held-collections.js';

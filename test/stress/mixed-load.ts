@@ -2,8 +2,8 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { createSecret } from '../../src/access/tokens/credentials.js';
-import { ORDERS } from '../chain/system.js';
 import { startInProcess } from '../chain/in-process.js';
+import { ORDERS } from '../chain/system.js';
 
 /** What is told on stdout, as JSON. */
 export interface Left {

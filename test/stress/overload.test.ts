@@ -1,9 +1,9 @@
 // strength.md §3: more comes than can be answered, and many sockets on which nothing comes; full figures by `npm run stress`.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { percentile } from '../../bench/load.js';
-import { volume } from '../access/random.js';
 import { HEADERS_TIMEOUT_MS } from '../../src/server/limits.js';
-import { connectRaw, type RawConnection } from '../server/raw-connection.js';
+import { volume } from '../access/random.js';
+import { connectRaw, type RawConnection } from '../server/http/raw-connection.js';
 import { startLoadedServer, type LoadedServer } from './loaded-server.js';
 import { atRate, inLanes, sealedBy, type Asked, type Load } from './loading.js';
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { percentile } from '../../bench/load.js';
 import { volume } from '../access/random.js';
-import { connectRaw, type RawConnection } from '../server/raw-connection.js';
+import { connectRaw, type RawConnection } from '../server/http/raw-connection.js';
 import { startLoadedServer, type LoadedServer } from './loaded-server.js';
 import { inLanes, sealedBy, type Asked } from './loading.js';
 

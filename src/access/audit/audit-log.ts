@@ -1,6 +1,6 @@
 // The record: who asked for what, why it was allowed or refused, durable before the answer.
-import type { StrangerRefusal } from './stranger-refusals.js';
 import type { Action } from '../policy.js';
+import type { StrangerRefusal } from './stranger-refusals.js';
 
 export type { StrangerRefusal } from './stranger-refusals.js';
 

@@ -4,13 +4,7 @@ import { chmod, link, lstat, open, realpath, rename, stat, unlink } from 'node:f
 import { dirname } from 'node:path';
 import { AuditChain } from './chain.js';
 import type { AuditFileHandle, OpenAuditFile } from './file-handle.js';
-import {
-  startRecord,
-  type AuditRecord,
-  type ChainCause,
-  type ChainWriter,
-  type Link,
-} from './record.js';
+import { startRecord, type AuditRecord, type ChainCause, type ChainWriter, type Link } from './record.js';
 import { archivedName, lastLinkIn } from './tail.js';
 
 export interface AuditFilePlace {

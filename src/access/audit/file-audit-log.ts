@@ -1,10 +1,13 @@
 // The record in a file: durable before the answer, whatever happens to the file under us.
 import { untilAborted } from '../../aborting.js';
 import { KeyholeError } from '../../errors.js';
-import { Checkpoints, type CheckpointOptions } from './checkpoints.js';
+import { systemClock, type Clock } from '../clock.js';
 import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
 import { AuditFile, type AuditFilePlace, type OnLines } from './chain-file.js';
+import { Checkpoints, type CheckpointOptions } from './checkpoints.js';
+import { DiskReserve, type DiskReserveOptions } from './disk-reserve.js';
 import { openForAppending, type OpenAuditFile } from './file-handle.js';
+import { GroupCommit, Refusals } from './group-commit.js';
 import {
   configurationRecord,
   requestRecord,
@@ -14,9 +17,6 @@ import {
 } from './record.js';
 import { StrangerRefusals, type StrangerRefusal } from './stranger-refusals.js';
 import { visitRecord } from './visit-record.js';
-import { systemClock, type Clock } from '../clock.js';
-import { DiskReserve, type DiskReserveOptions } from './disk-reserve.js';
-import { GroupCommit, Refusals } from './group-commit.js';
 
 export interface AuditFileOptions extends CheckpointOptions {
   /** What the first record of each chain says of its writer. */

@@ -1,7 +1,7 @@
 // Records on their way to something durable: those that wait while one write is synced share the next one.
 import { KeyholeError } from '../../errors.js';
-import { gapRecord, type AuditRecord, type Gap } from './record.js';
 import type { Clock } from '../clock.js';
+import { gapRecord, type AuditRecord, type Gap } from './record.js';
 
 export interface GroupCommitOptions {
   /** Makes some records durable, all or none as far as the answer goes. Never called while a call is under way. */

@@ -1,4 +1,5 @@
 // What a line of the record says of a request, and of the log itself, built field by field, at most 16 KiB long.
+import type { Action } from '../policy.js';
 import type { AuditEvent } from './audit-log.js';
 import {
   classified,
@@ -13,7 +14,6 @@ import {
   userOf,
   type AuditRecord,
 } from './ocsf.js';
-import type { Action } from '../policy.js';
 
 export type { AuditRecord } from './ocsf.js';
 

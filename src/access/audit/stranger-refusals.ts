@@ -1,7 +1,7 @@
 // Refusals before anybody was known: counted by code and network and told once a minute, so that no stranger fills the disk.
-import { cut, metadata, namespaceOf, ofTheLogItself, statusOf, type AuditRecord } from './ocsf.js';
 import type { Clock } from '../clock.js';
 import { networkOf } from '../network.js';
+import { cut, metadata, namespaceOf, ofTheLogItself, statusOf, type AuditRecord } from './ocsf.js';
 
 /** One refusal of somebody who is not known. */
 export interface StrangerRefusal {

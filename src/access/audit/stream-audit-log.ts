@@ -1,9 +1,10 @@
 // The record on a stream, such as stdout for a collector: as durable as whoever reads it makes it.
 import type { Writable } from 'node:stream';
+import { systemClock, type Clock } from '../clock.js';
+import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
 import { AuditChain } from './chain.js';
 import { Checkpoints, type CheckpointOptions } from './checkpoints.js';
-import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
-import { StrangerRefusals, type StrangerRefusal } from './stranger-refusals.js';
+import { GroupCommit, Refusals } from './group-commit.js';
 import {
   configurationRecord,
   requestRecord,
@@ -13,9 +14,8 @@ import {
   type ChainWriter,
   type Link,
 } from './record.js';
+import { StrangerRefusals, type StrangerRefusal } from './stranger-refusals.js';
 import { visitRecord } from './visit-record.js';
-import { systemClock, type Clock } from '../clock.js';
-import { GroupCommit, Refusals } from './group-commit.js';
 
 export interface StreamAuditOptions extends CheckpointOptions {
   /** What the first record of each chain says of its writer. */

@@ -1,6 +1,6 @@
 // Roles of credentials, from the configuration; everybody else's from another source.
-import { CREDENTIAL_ISSUER } from '../tokens/credentials.js';
 import type { Principal } from '../principal.js';
+import { CREDENTIAL_ISSUER } from '../tokens/credentials.js';
 import { parseGrants, rolesHeld, type Grant } from './grants.js';
 import type { RoleAnswer, RoleSource } from './role-source.js';
 

@@ -1,7 +1,7 @@
 // Roles from a list in the configuration.
 import { KeyholeError } from '../../errors.js';
-import { asciiLowerCase } from '../tokens/issuer-options.js';
 import type { Principal } from '../principal.js';
+import { asciiLowerCase } from '../tokens/issuer-options.js';
 import { parseGrants, rolesHeld, type Grant } from './grants.js';
 import type { RoleAnswer, RoleSource } from './role-source.js';
 

@@ -2,8 +2,8 @@
 import type { ClientAuth, Configuration } from 'openid-client';
 import { KeyholeError } from '../../errors.js';
 import { ageMs, momentOf, systemClock, type Clock, type Moment } from '../clock.js';
-import type { SignInOptions } from './sign-in.js';
 import { fetchTrusting, type TrustingFetch } from '../outgoing/trusting-fetch.js';
+import type { SignInOptions } from './sign-in.js';
 
 const FRESH_MS = 3_600_000;
 /** How long a failure is answered from memory. */

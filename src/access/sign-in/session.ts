@@ -3,13 +3,13 @@ import { createHmac, hash, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { KeyholeError } from '../../errors.js';
 import { systemClock, type Clock } from '../clock.js';
-import { EndedIds } from './ended-ids.js';
-import type { IssuerOptions } from '../tokens/issuer-options.js';
 import type { Identity, Principal } from '../principal.js';
+import type { IssuerOptions } from '../tokens/issuer-options.js';
 import type { RoleClaims } from '../tokens/role-claims.js';
+import { maySpeak, mayVouch, TOLERANCE_S } from '../tokens/token-principal.js';
+import { EndedIds } from './ended-ids.js';
 import { derivedKey, SealedClaims } from './sealed-claims.js';
 import { OwnCookie, SESSION_COOKIE, type SameSite } from './session-cookie.js';
-import { maySpeak, mayVouch, TOLERANCE_S } from '../tokens/token-principal.js';
 
 export interface SessionsOptions {
   /** Whose people sign in; asked anew whether somebody may still speak at each use of a session. */

@@ -1,17 +1,17 @@
 // Signing in at this server: the code flow at one issuer, and the session at its end.
 import { KeyholeError, isKeyholeError } from '../../errors.js';
 import { systemClock, type Clock } from '../clock.js';
-import { CodeFlow, type SignInChecks } from './code-flow.js';
+import { networkOf } from '../network.js';
 import type { Agents } from '../outgoing/connecting.js';
+import type { Identity } from '../principal.js';
+import type { IssuerOptions } from '../tokens/issuer-options.js';
+import { identityOf } from '../tokens/token-principal.js';
+import { CodeFlow, type SignInChecks } from './code-flow.js';
 import { EndedIds } from './ended-ids.js';
 import { IdentityClient } from './identity-client.js';
-import type { IssuerOptions } from '../tokens/issuer-options.js';
-import type { Identity } from '../principal.js';
-import { networkOf } from '../network.js';
 import { SealedClaims } from './sealed-claims.js';
 import { isSameSite, OwnCookie, SIGN_IN_COOKIE, type SameSite } from './session-cookie.js';
 import { Sessions } from './session.js';
-import { identityOf } from '../tokens/token-principal.js';
 
 export interface SignInOptions {
   readonly issuer: IssuerOptions;

@@ -9,8 +9,8 @@ import {
 import { untilAborted } from '../../aborting.js';
 import { KeyholeError } from '../../errors.js';
 import { ageMs, momentOf, type Clock, type Moment } from '../clock.js';
-import type { FetchJson } from '../outgoing/fetch-json.js';
 import type { AccessLogger } from '../logger.js';
+import type { FetchJson } from '../outgoing/fetch-json.js';
 import { isRecord, signingKeys } from './signing-keys.js';
 
 export interface KeySetOptions {

@@ -1,7 +1,7 @@
 // Tokens that were verified lately, by their SHA-256, so that a burst of requests costs one signature check.
 import { ageMs, momentOf, type Clock, type Moment } from '../clock.js';
-import type { KeySet } from './key-set.js';
 import type { Principal } from '../principal.js';
+import type { KeySet } from './key-set.js';
 
 const MAX_AGE_MS = 10 * 60_000;
 const MAX_REMEMBERED = 10_000;

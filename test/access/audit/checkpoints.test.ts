@@ -3,9 +3,9 @@ import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openAuditFile } from '../../../src/access/audit/file-audit-log.js';
 import type { Link } from '../../../src/access/audit/record.js';
 import { verifyAudit } from '../../../src/access/audit/verify.js';
-import { openAuditFile } from '../../../src/access/audit/file-audit-log.js';
 import { auditEvent, filesOf, WRITER } from './events.js';
 
 let directory: string;

@@ -1,5 +1,9 @@
 // Audit files whose disk hangs and fails as a test wants it to.
-import { openForAppending, type AuditFileHandle, type OpenAuditFile } from '../../../src/access/audit/file-handle.js';
+import {
+  openForAppending,
+  type AuditFileHandle,
+  type OpenAuditFile,
+} from '../../../src/access/audit/file-handle.js';
 
 /** A real file, each of whose operations may first wait or fail. */
 export class Faults {

@@ -23,12 +23,12 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AuditEvent, AuditLog } from '../../../src/access/audit/audit-log.js';
+import { openAuditFile, type AuditFileOptions } from '../../../src/access/audit/file-audit-log.js';
 import { filesOfRecord } from '../../../src/access/audit/tail.js';
 import { verifyAudit } from '../../../src/access/audit/verify.js';
-import { openAuditFile, type AuditFileOptions } from '../../../src/access/audit/file-audit-log.js';
 import { plantSecret } from '../../streams.js';
-import { auditEvent, filesOf, linesOf, told, toldInAll, WRITER } from './events.js';
 import { FakeClock } from '../fake-clock.js';
+import { auditEvent, filesOf, linesOf, told, toldInAll, WRITER } from './events.js';
 import { errorOf, Faults, gate } from './faulty-files.js';
 
 let directory: string;

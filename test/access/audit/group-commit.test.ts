@@ -1,8 +1,8 @@
 // Which records wait for a write that takes long, and which are refused at once.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { GroupCommit, Refusals } from '../../../src/access/audit/group-commit.js';
 import { configurationRecord } from '../../../src/access/audit/record.js';
 import { systemClock } from '../../../src/access/clock.js';
-import { GroupCommit, Refusals } from '../../../src/access/audit/group-commit.js';
 import { gate } from './faulty-files.js';
 
 const DEADLINE_MS = 1_000;

@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openForAppending } from '../../../src/access/audit/file-handle.js';
 import type { AuditLog } from '../../../src/access/audit/audit-log.js';
-import { verifyAudit } from '../../../src/access/audit/verify.js';
 import { openAuditFile, type AuditFileOptions } from '../../../src/access/audit/file-audit-log.js';
+import { openForAppending } from '../../../src/access/audit/file-handle.js';
+import { verifyAudit } from '../../../src/access/audit/verify.js';
+import { randomFrom, seedOfThisRun, volume } from '../random.js';
 import { auditEvent, filesOf, toldInAll, WRITER } from './events.js';
 import { errorOf, Faults, gate } from './faulty-files.js';
-import { randomFrom, seedOfThisRun, volume } from '../random.js';
 
 const SEED = seedOfThisRun();
 const DEADLINE_MS = 50;

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AuditLog, StrangerRefusal } from '../../../src/access/audit/audit-log.js';
+import { openAuditFile, type AuditFileOptions } from '../../../src/access/audit/file-audit-log.js';
 import type { AuditRecord } from '../../../src/access/audit/ocsf.js';
 import { StrangerRefusals } from '../../../src/access/audit/stranger-refusals.js';
 import { verifyAudit } from '../../../src/access/audit/verify.js';
-import { openAuditFile, type AuditFileOptions } from '../../../src/access/audit/file-audit-log.js';
 import { networkOf } from '../../../src/access/network.js';
-import { auditEvent, linesOf, told, visit, WRITER } from './events.js';
 import { FakeClock } from '../fake-clock.js';
+import { auditEvent, linesOf, told, visit, WRITER } from './events.js';
 import { ocsfMistakes } from './ocsf.js';
 
 function refusal(requestId: string, changed: Partial<StrangerRefusal> = {}): StrangerRefusal {

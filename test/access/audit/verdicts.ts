@@ -3,8 +3,8 @@ import type { Clock } from '../../../src/access/clock.js';
 import type { Authenticator, Principal } from '../../../src/access/principal.js';
 import { isKeyholeError, type KeyholeError } from '../../../src/errors.js';
 import { keepStream } from '../../streams.js';
-import type { HttpsIssuer } from '../tokens/https-issuer.js';
 import { patient } from '../principals.js';
+import type { HttpsIssuer } from '../tokens/https-issuer.js';
 import type { Claims } from '../tokens/signing.js';
 
 /** Messages of refusals so far: a million tokens are refused with few. */

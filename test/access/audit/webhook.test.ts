@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseCheckpoint } from '../../../src/access/audit/checkpoints.js';
+import { openAuditFile } from '../../../src/access/audit/file-audit-log.js';
 import { verifyAudit } from '../../../src/access/audit/verify.js';
 import { AuditWebhook, type AuditWebhookOptions } from '../../../src/access/audit/webhook.js';
-import { openAuditFile } from '../../../src/access/audit/file-audit-log.js';
 import { fetchTrusting } from '../../../src/access/outgoing/trusting-fetch.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
 import { plantSecret } from '../../streams.js';
-import { auditEvent, WRITER } from './events.js';
 import { Collector } from './collector.js';
+import { auditEvent, WRITER } from './events.js';
 import { KeptLog } from './kept-log.js';
 
 const AUTHORIZATION = plantSecret('Splunk 51c9b7de02-collector-token');

@@ -16,8 +16,8 @@ import {
   type KeyStanding,
 } from '../../parts/cloud-operations.js';
 import { plantSecret } from '../../streams.js';
-import { FakeClock } from '../fake-clock.js';
 import { KeptLog } from '../audit/kept-log.js';
+import { FakeClock } from '../fake-clock.js';
 import { patient, principal } from '../principals.js';
 
 const ORDERS = 'orders.a1b2c';

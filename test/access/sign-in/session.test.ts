@@ -1,9 +1,9 @@
 // Sessions: what a cookie is good for, how long, and what is refused.
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { IssuerOptions } from '../../../src/access/tokens/issuer-options.js';
 import { SealedClaims } from '../../../src/access/sign-in/sealed-claims.js';
 import { cookieNamed, isSameSite, SESSION_COOKIE } from '../../../src/access/sign-in/session-cookie.js';
 import { Sessions } from '../../../src/access/sign-in/session.js';
+import type { IssuerOptions } from '../../../src/access/tokens/issuer-options.js';
 import { plantSecret } from '../../streams.js';
 import { FakeClock } from '../fake-clock.js';
 

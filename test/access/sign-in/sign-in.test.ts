@@ -1,9 +1,9 @@
 // The end of a sign-in: what an issuer, or somebody in its name, may answer, and what is believed of it.
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { isKeyholeError } from '../../../src/errors.js';
-import { sameSiteFor, SignIn, type SignInOptions } from '../../../src/access/sign-in/sign-in.js';
 import { SIGN_IN_COOKIE } from '../../../src/access/sign-in/session-cookie.js';
+import { sameSiteFor, SignIn, type SignInOptions } from '../../../src/access/sign-in/sign-in.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { isKeyholeError } from '../../../src/errors.js';
 import { plantSecret } from '../../streams.js';
 import { FakeClock } from '../fake-clock.js';
 import { HttpsIssuer, json } from '../tokens/https-issuer.js';

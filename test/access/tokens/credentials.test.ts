@@ -1,11 +1,15 @@
 // Secrets of programs: who presents one, and what it allows.
 import { hash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createSecret, CredentialAuthenticator, type Credential } from '../../../src/access/tokens/credentials.js';
 import { Policy } from '../../../src/access/policy.js';
 import type { Authenticator, Principal } from '../../../src/access/principal.js';
 import { CredentialRoles } from '../../../src/access/roles/credential-roles.js';
 import { StaticRoles } from '../../../src/access/roles/static.js';
+import {
+  createSecret,
+  CredentialAuthenticator,
+  type Credential,
+} from '../../../src/access/tokens/credentials.js';
 import { plantSecret } from '../../streams.js';
 import { FakeClock } from '../fake-clock.js';
 import { patient, principal } from '../principals.js';

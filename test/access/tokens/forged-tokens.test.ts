@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CompactEncrypt, exportSPKI, importJWK, type CryptoKey } from 'jose';
 import { TokenVerifier } from '../../../src/access/tokens/token-verifier.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { claimsOf, verdictOn } from '../audit/verdicts.js';
 import { FakeClock } from '../fake-clock.js';
 import { HttpsIssuer } from './https-issuer.js';
 import {
@@ -16,7 +17,6 @@ import {
   type Claims,
   type SigningKey,
 } from './signing.js';
-import { claimsOf, verdictOn } from '../audit/verdicts.js';
 
 const AUDIENCE = 'keyhole';
 /** The order of P-256. */

@@ -7,12 +7,12 @@ import type { IssuerOptions } from '../../../src/access/tokens/issuer-options.js
 import { signingKeys } from '../../../src/access/tokens/signing-keys.js';
 import { TokenVerifier } from '../../../src/access/tokens/token-verifier.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
-import { FakeClock } from '../fake-clock.js';
-import { HttpsIssuer, json, text, type Answer } from './https-issuer.js';
 import { KeptLog } from '../audit/kept-log.js';
-import { patient } from '../principals.js';
-import { forge, rs256, sign, signingKey, type Claims, type SigningKey } from './signing.js';
 import { claimsOf, verdictOn } from '../audit/verdicts.js';
+import { FakeClock } from '../fake-clock.js';
+import { patient } from '../principals.js';
+import { HttpsIssuer, json, text, type Answer } from './https-issuer.js';
+import { forge, rs256, sign, signingKey, type Claims, type SigningKey } from './signing.js';
 
 const MINUTE_MS = 60_000;
 const DISCOVERY = '/.well-known/openid-configuration';

@@ -1,18 +1,18 @@
 // Who is calling: which tokens speak for whom, and every one that does not.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { FetchJson } from '../../../src/access/outgoing/fetch-json.js';
-import { temporalCloudIssuer, type IssuerOptions } from '../../../src/access/tokens/issuer-options.js';
 import type { Principal } from '../../../src/access/principal.js';
+import { temporalCloudIssuer, type IssuerOptions } from '../../../src/access/tokens/issuer-options.js';
 import { ALGORITHMS } from '../../../src/access/tokens/signing-keys.js';
 import { TokenVerifier } from '../../../src/access/tokens/token-verifier.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
 import { isKeyholeError, KeyholeError } from '../../../src/errors.js';
-import { FakeClock } from '../fake-clock.js';
-import { HttpsIssuer } from './https-issuer.js';
 import { KeptLog } from '../audit/kept-log.js';
-import { patient } from '../principals.js';
-import { sign, signingKey, uncanonical, type Claims, type SigningKey } from './signing.js';
 import { answerTo, claimsOf } from '../audit/verdicts.js';
+import { FakeClock } from '../fake-clock.js';
+import { patient } from '../principals.js';
+import { HttpsIssuer } from './https-issuer.js';
+import { sign, signingKey, uncanonical, type Claims, type SigningKey } from './signing.js';
 
 const AUDIENCE = 'keyhole';
 const CLOUD_AUDIENCE = 'https://saas-api.tmprl.cloud';

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { readPlainly, type PlainPayload } from '../../server/plain-json.js';
+import { readPlainly, type PlainPayload } from '../../server/json/plain-json.js';
 import { asJson, bodyOf, ORDERS, plainPayload, startServer, TOKENS } from '../../server/running-server.js';
 import { mutated, pick } from '../mutate.js';
 import type { FuzzTarget } from '../target.js';

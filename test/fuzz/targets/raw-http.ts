@@ -1,5 +1,5 @@
 // Bytes on a connection: whatever they are, a plaintext only for the token, no fault of ours, and the server goes on.
-import { connectRaw, head, statusesOf } from '../../server/raw-connection.js';
+import { connectRaw, head, statusesOf } from '../../server/http/raw-connection.js';
 import { bodyOf, ORDERS, plainPayload, startServer, TOKENS } from '../../server/running-server.js';
 import { mutated, pick } from '../mutate.js';
 import type { FuzzTarget } from '../target.js';

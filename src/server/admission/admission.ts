@@ -1,0 +1,104 @@
+// How much this server has on its hands: requests in flight, requests that wait, body bytes held.
+import { MAX_PAUSED, REFUSAL_PAUSE_MS, type Limits } from '../limits.js';
+import { overloaded } from './overloaded.js';
+import { Places } from './places.js';
+import type { Share } from './share.js';
+import { ShortTurns } from './short-turns.js';
+import { Waits } from './waits.js';
+
+/** Of one share, what is in use. */
+interface Taken {
+  readonly places: Places;
+  bytes: number;
+}
+
+/** One instance a server; the limits come with each call, so that a reload changes them. */
+export class Admission {
+  /** Of the requests in flight, those that wait for others. */
+  readonly waits = new Waits();
+  readonly #places = new Places();
+  readonly #turns = new ShortTurns();
+  readonly #taken = new Map<string, Taken>();
+  #heldBytes = 0;
+  /** Requests that wait to be refused. */
+  #paused = 0;
+
+  get levels(): { readonly inFlight: number; readonly waiting: number; readonly heldBytes: number } {
+    const { taken: inFlight, waiting } = this.#places;
+    return { inFlight, waiting, heldBytes: this.#heldBytes };
+  }
+
+  /** To be told of each connection: while they come, work begins a little at a time, or they would wait for it. */
+  connected(): void {
+    this.#turns.connected();
+  }
+
+  /**
+   * Does `work` in a place, waiting for one at most a second, whether or not its answer is taken. Where there is no room
+   * even to wait, the refusal comes a quarter of a second later, unless very many wait for theirs.
+   *
+   * @throws KeyholeError `overloaded`; what `work` throws.
+   */
+  async during<T>({ concurrency, waiting }: Limits, work: () => Promise<T>): Promise<T> {
+    const count = { places: concurrency, waiting, full: overloaded };
+    if (!this.#places.hasRoom(count)) {
+      await this.#pauseRefusal();
+      throw overloaded();
+    }
+    return await this.#places.during(count, async () => {
+      await this.#turns.mayBegin();
+      return await work();
+    });
+  }
+
+  /** A client that asks again at once, as many do, costs less the later it is refused. */
+  async #pauseRefusal(): Promise<void> {
+    if (this.#paused >= MAX_PAUSED) return;
+    this.#paused += 1;
+    await new Promise((resolve) => setTimeout(resolve, REFUSAL_PAUSE_MS));
+    this.#paused -= 1;
+  }
+
+  /**
+   * Waits for a body that is still on its way, in one of the places of its share.
+   *
+   * @throws what `share` says where none is free in time; what `arrival` throws.
+   */
+  async whileArriving<T>(share: Share, arrival: () => Promise<T>): Promise<T> {
+    const { places } = this.#takenOf(share);
+    try {
+      return await places.during(
+        { places: share.places, waiting: share.waiting, full: share.exceeded },
+        arrival,
+      );
+    } finally {
+      this.#forgetUnused(share);
+    }
+  }
+
+  /** @throws KeyholeError `overloaded`; what `share` says. Then nothing is held. */
+  hold(bytes: number, share: Share, { heldBytes }: Limits): void {
+    if (this.#heldBytes + bytes > heldBytes) throw overloaded();
+    const taken = this.#takenOf(share);
+    if (taken.bytes + bytes > share.bytes) throw share.exceeded();
+    taken.bytes += bytes;
+    this.#heldBytes += bytes;
+  }
+
+  release(bytes: number, share: Share): void {
+    this.#takenOf(share).bytes -= bytes;
+    this.#heldBytes -= bytes;
+    this.#forgetUnused(share);
+  }
+
+  #takenOf({ name }: Share): Taken {
+    const taken = this.#taken.get(name) ?? { places: new Places(), bytes: 0 };
+    this.#taken.set(name, taken);
+    return taken;
+  }
+
+  #forgetUnused({ name }: Share): void {
+    const taken = this.#taken.get(name);
+    if (taken?.places.unused === true && taken.bytes === 0) this.#taken.delete(name);
+  }
+}

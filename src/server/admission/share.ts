@@ -1,0 +1,46 @@
+// How much of what a server has, bodies of one caller, of all who are refused or of strangers may take up.
+import type { Principal } from '../../access/principal.js';
+import { KeyholeError } from '../../errors.js';
+import type { Limits } from '../limits.js';
+
+export interface Share {
+  /** Bodies of one name share it. */
+  readonly name: string;
+  /** Places that bodies may keep which are still on their way. */
+  readonly places: number;
+  /** Further ones that wait for such a place, at most a second. */
+  readonly waiting: number;
+  /** Body bytes held at once. */
+  readonly bytes: number;
+  /** What a body beyond it is refused with. */
+  readonly exceeded: () => Error;
+}
+
+/** A body that may be sent at all always fits. */
+export function shareOf({ issuer, subject }: Principal, limits: Limits): Share {
+  const places = Math.ceil(limits.concurrency / 4);
+  return {
+    name: `caller ${issuer} ${subject}`,
+    places,
+    waiting: places,
+    bytes: Math.max(limits.bodyBytes, Math.floor(limits.heldBytes / 2)),
+    exceeded: () =>
+      new KeyholeError('rate_limited', 'too much of what you sent is still on its way: try again later'),
+  };
+}
+
+/** Bodies of people without a right to what is in them keep nobody else waiting. */
+export function shareOfRefused(refusal: Error, { concurrency, heldBytes }: Limits): Share {
+  return {
+    name: 'the refused',
+    places: Math.ceil(concurrency / 4),
+    waiting: 0,
+    bytes: Math.floor(heldBytes / 4),
+    exceeded: () => refusal,
+  };
+}
+
+/** Nor do bodies of those whom nobody knows keep known people from being told what they lack. */
+export function shareOfStrangers(refusal: Error, limits: Limits): Share {
+  return { ...shareOfRefused(refusal, limits), name: 'strangers', bytes: Math.floor(limits.heldBytes / 8) };
+}

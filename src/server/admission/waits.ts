@@ -1,0 +1,129 @@
+// Requests that keep a place while they wait for others: for who asks, for roles, for their rate.
+import type { Limits } from '../limits.js';
+import { overloaded } from './overloaded.js';
+
+/** On whose behalf a request waits. */
+export interface Waiter {
+  /** Requests of one name count together. */
+  readonly name: string;
+  /** What those are refused with that are too many of one name. */
+  readonly exceeded: () => Error;
+}
+
+/**
+ * How long what is too much may wait, as a burst of one caller may that needs one answer: a little longer than somebody
+ * waits who is then served with an older one.
+ */
+const MAX_EXCESS_MS = 1_200;
+/** For how long after a refusal it may not. */
+const STRICT_MS = 60_000;
+
+/** What is not there yet at the end of a turn of the event loop. */
+const NOT_YET = Symbol('not yet');
+
+/**
+ * Of the places, requests of one name that wait for others keep at most half, and all that wait three quarters: whose
+ * answer is at hand finds one. Where only the latter is exceeded, a name keeps its first few all the same (of 256 places
+ * 8): it need not answer for what others keep. What is beyond that is refused after 1.2 s; after such a refusal at once,
+ * until there was none for a minute.
+ */
+export class Waits {
+  #all = 0;
+  readonly #named = new Map<string, number>();
+  #turn: Promise<typeof NOT_YET> | undefined;
+  #strict: NodeJS.Timeout | undefined;
+
+  /**
+   * What `work` answers; the request waits only if that is not there within this turn of the event loop. Work goes on for
+   * one that is refused.
+   *
+   * @param waiter - asked only where it waits.
+   * @param inTime - what becomes of an answer that is waited for: a deadline.
+   * @throws KeyholeError `overloaded`; what `waiter` says; what `work` and `inTime` throw.
+   */
+  async during<T>(
+    waiter: () => Waiter,
+    limits: Limits,
+    work: () => Promise<T>,
+    inTime: (answer: Promise<T>) => Promise<T>,
+  ): Promise<T> {
+    const answer = work();
+    const soon = await Promise.race([answer, this.#endOfTurn()]);
+    return soon === NOT_YET ? this.until(inTime(answer), waiter(), limits) : soon;
+  }
+
+  /** Whether one more may wait for as long as it takes. */
+  hasRoom(waiter: Waiter, limits: Limits): boolean {
+    return this.#excess(waiter, limits, 1) === undefined;
+  }
+
+  /** What whoever has to wait would be refused with at once, so that work for them need not begin. */
+  refusal(waiter: () => Waiter, limits: Limits): Error | undefined {
+    if (this.#strict === undefined) return undefined;
+    const refusal = this.#excess(waiter(), limits, 1);
+    return refusal && this.#strictly(refusal);
+  }
+
+  /** What is waited for in any case. @throws KeyholeError `overloaded`; what `waiter` says; what `answer` rejects with. */
+  async until<T>(answer: Promise<T>, waiter: Waiter, limits: Limits): Promise<T> {
+    this.#count(waiter, 1);
+    try {
+      if (this.#excess(waiter, limits) !== undefined) {
+        const isThere = this.#strict === undefined && (await isThereWithin(MAX_EXCESS_MS, answer));
+        const refusal = isThere ? undefined : this.#excess(waiter, limits);
+        if (refusal !== undefined) {
+          answer.catch(() => undefined); // nobody waits for it any more
+          throw this.#strictly(refusal);
+        }
+      }
+      return await answer;
+    } finally {
+      this.#count(waiter, -1);
+    }
+  }
+
+  #excess({ name, exceeded }: Waiter, { concurrency }: Limits, coming = 0): Error | undefined {
+    const named = (this.#named.get(name) ?? 0) + coming;
+    if (named > Math.ceil(concurrency / 2)) return exceeded();
+    if (named <= Math.ceil(concurrency / 32)) return undefined;
+    return this.#all + coming > Math.ceil((concurrency * 3) / 4) ? overloaded() : undefined;
+  }
+
+  #count({ name }: Waiter, by: number): void {
+    this.#all += by;
+    const waiting = (this.#named.get(name) ?? 0) + by;
+    if (waiting === 0) this.#named.delete(name);
+    else this.#named.set(name, waiting);
+  }
+
+  #strictly(refusal: Error): Error {
+    this.#strict ??= setTimeout(() => {
+      this.#strict = undefined;
+    }, STRICT_MS).unref();
+    this.#strict.refresh();
+    return refusal;
+  }
+
+  /** One for all that ask in this turn. */
+  #endOfTurn(): Promise<typeof NOT_YET> {
+    this.#turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#turn = undefined;
+        resolve(NOT_YET);
+      });
+    });
+    return this.#turn;
+  }
+}
+
+async function isThereWithin(ms: number, answer: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  try {
+    return await Promise.race([answer.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,52 @@
+// Places for work: how many are taken at once while a reload changes how many there are.
+import { expect, test } from 'vitest';
+import { Places, type PlaceCount } from '../../../src/server/admission/places.js';
+
+const count = (places: number): PlaceCount => ({ places, waiting: 100, full: () => new Error('full') });
+
+const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Work that ends when it is told to. */
+class Work {
+  readonly begun: string[] = [];
+  readonly #ends = new Map<string, () => void>();
+
+  readonly do = (name: string) => (): Promise<void> => {
+    this.begun.push(name);
+    return new Promise((resolve) => this.#ends.set(name, resolve));
+  };
+
+  /** Resolves once whoever takes the place has begun. */
+  async end(name: string): Promise<void> {
+    this.#ends.get(name)?.();
+    await endOfTurn();
+  }
+}
+
+test('fewer places are not handed on before as many are free', async () => {
+  const places = new Places();
+  const work = new Work();
+  for (const name of ['a', 'b', 'c']) void places.during(count(3), work.do(name));
+  for (const name of ['d', 'e', 'f']) void places.during(count(1), work.do(name));
+  await endOfTurn();
+  await work.end('a');
+  await work.end('b');
+  expect([work.begun, places.taken, places.waiting]).toEqual([['a', 'b', 'c'], 1, 3]);
+  await work.end('c');
+  expect(work.begun).toEqual(['a', 'b', 'c', 'd']);
+  await work.end('d');
+  await work.end('e');
+  await work.end('f');
+  expect([work.begun.length, places.taken, places.waiting]).toEqual([6, 0, 0]);
+});
+
+test('further places are for those who wait, before newcomers', async () => {
+  const places = new Places();
+  const work = new Work();
+  for (const name of ['a', 'b', 'c']) void places.during(count(1), work.do(name));
+  void places.during(count(3), work.do('newcomer'));
+  await endOfTurn();
+  expect([work.begun, places.taken, places.waiting]).toEqual([['a', 'b', 'c'], 3, 1]);
+  await work.end('a');
+  expect(work.begun).toEqual(['a', 'b', 'c', 'newcomer']);
+});

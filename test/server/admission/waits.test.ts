@@ -1,0 +1,337 @@
+// Requests that wait for others: they leave places to those whose answers are at hand.
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Action, Authorizer, Decision } from '../../../src/access/policy.js';
+import type { Authenticator, Principal } from '../../../src/access/principal.js';
+import { KeyholeError } from '../../../src/errors.js';
+import { CallerBudgets } from '../../../src/server/admission/caller-budgets.js';
+import { Waits, type Waiter } from '../../../src/server/admission/waits.js';
+import { DEFAULT_LIMITS } from '../../../src/server/limits.js';
+import { plantSecret } from '../../streams.js';
+import { connectRaw, head, type RawConnection } from '../http/raw-connection.js';
+import {
+  bodyOf,
+  ORDERS,
+  plainPayload,
+  startServer,
+  TableAuthenticator,
+  TableAuthorizer,
+  type Answer,
+  type Person,
+  type RunningServer,
+} from '../running-server.js';
+
+let running: RunningServer | undefined;
+const opened: RawConnection[] = [];
+
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const connection of opened.splice(0)) connection.end();
+  await running?.stop();
+  running = undefined;
+});
+
+/** An answer that comes when it is told to. */
+function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open, opened };
+}
+
+async function send(server: RunningServer, bytes: string, from?: string): Promise<RawConnection> {
+  const connection = await connectRaw(server.port, from);
+  opened.push(connection);
+  connection.send(bytes);
+  return connection;
+}
+
+const isAnswered = (connection: RawConnection): boolean => connection.received().includes('requestId');
+
+const asAdmin = (server: RunningServer): Promise<Answer> =>
+  server.ask('/decode', { as: 'admin', namespace: ORDERS });
+
+describe('what is waited for', () => {
+  const limits = { ...DEFAULT_LIMITS, concurrency: 8 };
+  const never = new Promise<never>(() => undefined);
+  let waits: Waits;
+
+  const of =
+    (name: string): (() => Waiter) =>
+    () => ({ name, exceeded: () => new Error(`${name} has too much`) });
+  /** The refusals of `count` requests, as they come. */
+  const waiting = (name: string, count: number): Error[] => {
+    const refusals: Error[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const wait = waits.during(
+        of(name),
+        limits,
+        () => never,
+        (answer) => answer,
+      );
+      wait.catch((error: unknown) => refusals.push(error as Error));
+    }
+    return refusals;
+  };
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    waits = new Waits();
+  });
+
+  test('may be too much for 1.2 seconds: then what is beyond half of the places is refused', async () => {
+    const refusals = waiting('a', 8);
+    await vi.advanceTimersByTimeAsync(1_199);
+    expect(refusals).toEqual([]);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(refusals.map(({ message }) => message)).toEqual(Array(4).fill('a has too much'));
+  });
+
+  test('is refused to nobody where the answer comes in that time', async () => {
+    const { open, opened } = gate();
+    const burst = Array.from({ length: 8 }, () =>
+      waits.during(
+        of('a'),
+        limits,
+        () => opened.then(() => 'there'),
+        (answer) => answer,
+      ),
+    );
+    await vi.advanceTimersByTimeAsync(1_100);
+    open();
+    expect(new Set(await Promise.all(burst))).toEqual(new Set(['there']));
+    expect(waiting('a', 4)).toEqual([]);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(waits.refusal(of('a'), limits)).toBeUndefined();
+  });
+
+  test('in all takes three quarters of the places: what is beyond is told that the server is busy', async () => {
+    const refusals = [waiting('a', 4), waiting('b', 4)];
+    await vi.advanceTimersByTimeAsync(1_210);
+    expect(refusals[0]).toEqual([]);
+    expect(refusals[1]).toMatchObject([{ code: 'overloaded' }, { code: 'overloaded' }]);
+  });
+
+  test('of a name that waits little is not refused for what others keep', async () => {
+    waiting('a', 4);
+    waiting('b', 4);
+    await vi.advanceTimersByTimeAsync(1_210);
+    const next = waiting('c', 2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(next).toMatchObject([{ code: 'overloaded' }]);
+    expect(waits.refusal(of('d'), limits)).toBeUndefined();
+  });
+
+  test('is refused at once after a refusal, until there was none for a minute', async () => {
+    waiting('a', 5);
+    await vi.advanceTimersByTimeAsync(1_210);
+    const next = waiting('a', 1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(next).toHaveLength(1);
+    expect(waits.refusal(of('a'), limits)?.message).toBe('a has too much');
+    expect(waits.refusal(of('b'), limits)).toBeUndefined();
+    for (let minute = 0; minute < 2; minute += 1) {
+      await vi.advanceTimersByTimeAsync(59_990);
+      expect(waits.refusal(of('a'), limits)).toBeDefined();
+    }
+    await vi.advanceTimersByTimeAsync(60_010);
+    expect(waits.refusal(of('a'), limits)).toBeUndefined();
+    const later = waiting('a', 1);
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(later).toEqual([]);
+  });
+
+  test('may fail after the request was refused: nobody waits for it any more', async () => {
+    waiting('a', 5);
+    await vi.advanceTimersByTimeAsync(1_210);
+    let fail: (error: Error) => void = () => undefined;
+    const failing = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    const refused = waits.during(
+      of('a'),
+      limits,
+      () => failing,
+      (answer) => answer.finally(() => undefined),
+    );
+    const told = expect(refused).rejects.toThrow('a has too much');
+    await vi.advanceTimersByTimeAsync(1);
+    await told;
+    fail(new Error('nobody listens')); // unhandled, it would end the run
+    await vi.advanceTimersByTimeAsync(1);
+  });
+
+  test('does not count where the answer is at hand, however many ask', async () => {
+    waiting('a', 5);
+    await vi.advanceTimersByTimeAsync(1_210);
+    const late = vi.fn(() => never);
+    const burst = Array.from({ length: 20 }, () =>
+      waits.during(of('a'), limits, () => Promise.resolve('there'), late),
+    );
+    expect(new Set(await Promise.all(burst))).toEqual(new Set(['there']));
+    const failing = waits.during(of('a'), limits, () => Promise.reject(new Error('no')), late);
+    await expect(failing).rejects.toThrow('no');
+    expect(late).not.toHaveBeenCalled();
+  });
+});
+
+describe('while tokens are slow to verify', () => {
+  const FORGED = plantSecret('forged-token~4b7e0d2a9c61');
+  const headers = {
+    Host: 'x',
+    'Content-Type': 'application/json',
+    'X-Namespace': ORDERS,
+    'Content-Length': '2',
+  };
+  const forged = `${head('/decode', { ...headers, Authorization: `Bearer ${FORGED}` })}{}`;
+
+  /** Knows the admin at once; whoever else asks has to wait for the issuer. */
+  class SlowIssuer extends TableAuthenticator implements Authenticator {
+    readonly issuer = gate();
+    verifying = 0;
+
+    override async authenticate(authorization: string | undefined, signal?: AbortSignal) {
+      if (authorization !== `Bearer ${FORGED}`) return super.authenticate(authorization);
+      signal?.throwIfAborted();
+      this.verifying += 1;
+      await this.issuer.opened;
+      throw new KeyholeError('token_invalid', 'the access token is not valid');
+    }
+  }
+
+  test('strangers of one network keep half of the places, and tokens that are remembered are served', async () => {
+    const authenticator = new SlowIssuer();
+    const server = (running = await startServer({
+      parts: { authenticator },
+      limits: { concurrency: 8, waiting: 0 },
+    }));
+    const strangers = await Promise.all(Array.from({ length: 8 }, () => send(server, forged, '127.0.0.2')));
+    await expect.poll(() => authenticator.verifying).toBe(8);
+    await expect.poll(() => strangers.filter(isAnswered).length, { timeout: 5_000 }).toBe(4);
+    expect((await asAdmin(server)).status).toBe(200);
+    const refused = await (
+      await send(server, forged, '127.0.0.3')
+    ).until((text) => text.includes('requestId'));
+    expect(refused).toMatch(/^HTTP\/1.1 503 [^]*retry-after: 1\r\n[^]*overloaded/i);
+    expect(authenticator.verifying).toBe(8);
+    await send(server, forged, '127.0.1.1');
+    await expect.poll(() => authenticator.verifying).toBe(9);
+    authenticator.issuer.open();
+    await expect.poll(() => strangers.filter(isAnswered).length, { timeout: 5_000 }).toBe(8);
+    const codes = strangers.map((one) => /"code":"(\w+)"/.exec(one.received())?.[1]).sort();
+    expect(codes).toEqual([
+      ...Array<string>(4).fill('overloaded'),
+      ...Array<string>(4).fill('token_invalid'),
+    ]);
+    expect(server.audit.events).toHaveLength(1);
+  });
+
+  test('whoever left before it was their turn is not asked about', async () => {
+    const authenticator = new SlowIssuer();
+    const server = (running = await startServer({
+      parts: { authenticator },
+      limits: { concurrency: 1, waiting: 1 },
+    }));
+    await send(server, forged);
+    await expect.poll(() => authenticator.verifying).toBe(1);
+    const leaving = await send(server, forged);
+    await expect.poll(async () => (await asAdmin(server)).status).toBe(503); // it waits in the only place to wait
+    leaving.end();
+    await expect.poll(server.log).toContain('"aborted":true');
+    authenticator.issuer.open();
+    await expect.poll(async () => (await asAdmin(server)).status).toBe(200);
+    expect(authenticator.verifying).toBe(1);
+  });
+});
+
+describe('while roles are slow to come', () => {
+  /** Knows the admin's roles at once; everybody else's have to be asked for. */
+  class SlowRoles extends TableAuthorizer implements Authorizer {
+    readonly roles = gate();
+
+    override async decide(principal: Principal, action: Action, namespace: string): Promise<Decision> {
+      const decision = await super.decide(principal, action, namespace);
+      if (principal.email !== 'admin@example.com') await this.roles.opened;
+      return decision;
+    }
+  }
+
+  test('one caller keeps half of the places, whatever namespaces they name, and is told so on record', async () => {
+    const authorizer = new SlowRoles();
+    const server = (running = await startServer({
+      parts: { authorizer },
+      limits: { concurrency: 8, waiting: 0 },
+    }));
+    const asReader = (namespace: string): Promise<Answer> =>
+      server.ask('/decode', { as: 'reader', namespace });
+    const asked = Array.from({ length: 8 }, (_, index) => asReader(`n${index}.a1b2c`));
+    await expect.poll(() => authorizer.asked).toHaveLength(8);
+    await expect.poll(() => server.audit.events, { timeout: 5_000 }).toHaveLength(4);
+    expect((await asAdmin(server)).status).toBe(200);
+    const refused = await asReader('n9.a1b2c');
+    expect([refused.status, refused.code(), refused.headers['retry-after']]).toEqual([
+      429,
+      'rate_limited',
+      '1',
+    ]);
+    authorizer.roles.open();
+    const codes = (await Promise.all(asked)).map((answer) => answer.code());
+    expect(codes.sort()).toEqual([
+      ...Array<string>(4).fill('rate_limited'),
+      ...Array<string>(4).fill('role_missing'),
+    ]);
+    expect(server.audit.events.filter(({ outcome }) => outcome === 'rate_limited')).toHaveLength(5);
+    expect(server.audit.events).toHaveLength(10);
+  });
+});
+
+test('a request whose payloads are bound to many namespaces waits for their roles once', async () => {
+  const namespaces = Array.from({ length: 12 }, (_, index) => `n${index}.a1b2c`);
+  const roles = gate();
+  class SlowRoles extends TableAuthorizer {
+    override async decide(principal: Principal, action: Action, namespace: string): Promise<Decision> {
+      if (namespace !== ORDERS) await roles.opened;
+      return super.decide(principal, action, namespace);
+    }
+  }
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const authorizer = new SlowRoles();
+  const server = (running = await startServer({ parts: { authorizer }, limits: { concurrency: 8 } }));
+  const payloads = await Promise.all(
+    [ORDERS, ...namespaces].map(async (namespace) => server.cipher.seal(plainPayload('x'), namespace)),
+  );
+  const asked = server.ask('/decode', { as: 'admin', namespace: ORDERS, body: bodyOf(...payloads) });
+  await expect.poll(() => authorizer.asked.length).toBe(1);
+  await vi.advanceTimersByTimeAsync(2_000);
+  roles.open();
+  expect((await asked).status).toBe(200);
+});
+
+describe('callers beyond their rate', () => {
+  test('keep half of the places while they wait, all together; who is too many is a 429 on record', async () => {
+    const limits = { concurrency: 2, waiting: 2, callerBurst: 1, callerRequestsPerSecond: 1 };
+    const server = (running = await startServer({ limits }));
+    const as = (person: Person): Promise<Answer> => server.ask('/encode', { as: person, namespace: ORDERS });
+    const answers = await Promise.all([as('reader'), as('reader'), as('writer'), as('writer')]);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.map((answer) => [answer.code(), answer.headers['retry-after']])).toEqual([
+      ['rate_limited', '1'],
+    ]);
+    expect(server.audit.events.filter(({ outcome }) => outcome === 'rate_limited')).toHaveLength(1);
+    expect(server.audit.events).toHaveLength(4);
+    expect((await asAdmin(server)).status).toBe(200);
+  });
+
+  test('who may not wait are refused, and that costs nothing of their rate', () => {
+    const budgets = new CallerBudgets({ monotonic: () => 0 });
+    const who: Principal = { subject: 'a', issuer: 'i', email: undefined, method: 'bearer', expiresAtMs: 0 };
+    const limits = { ...DEFAULT_LIMITS, callerBurst: 1, callerRequestsPerSecond: 2 };
+    const mayWait = vi.fn(() => false);
+    expect(budgets.takeRequest(who, limits, mayWait)).toBe(0);
+    expect(mayWait).not.toHaveBeenCalled();
+    for (let asked = 0; asked < 5; asked += 1) {
+      expect(() => budgets.takeRequest(who, limits, mayWait)).toThrow('you may send 2 requests a second');
+    }
+    expect(budgets.takeRequest(who, limits)).toBe(500);
+  });
+});
