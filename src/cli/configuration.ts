@@ -1,6 +1,6 @@
 // What `serve` and `check` read: the file of the command line, this process's environment, and how it was started.
 import type { LoadOptions } from '../config/load-config.js';
-import { problemLine, type Problem } from '../config/problems.js';
+import { problemLine, type Problem } from '../config/reading/problems.js';
 
 export interface ConfigurationOptions {
   /** As the command line gives it. */

@@ -1,6 +1,6 @@
 // `keyhole keys generate`: a local key file.
 import { randomBytes } from 'node:crypto';
-import { writeLocalKeyFile } from '../config/local-key-file.js';
+import { writeLocalKeyFile } from '../config/reading/local-key-file.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 
 export interface GenerateKeysOptions {

@@ -24,7 +24,7 @@ import { openEgress, type Egress } from './egress.js';
 import { openSignIn, type OpenedSignIn } from './open-sign-in.js';
 import { openKeyring } from './open-wrapping-key.js';
 import { probeKeys } from './probe-keys.js';
-import type { Problem } from './problems.js';
+import type { Problem } from './reading/problems.js';
 
 /** What outlives a change of the configuration. */
 export interface Lasting {

@@ -4,9 +4,9 @@ import type { Link } from '../access/audit/record.js';
 import { AuditWebhook } from '../access/audit/webhook.js';
 import { fetchTrusting } from '../access/outgoing/trusting-fetch.js';
 import type { Metrics } from '../server/telemetry/metrics.js';
-import { readAuthorization } from './audit-section.js';
 import type { AuditWebhookConfig, Config } from './config.js';
 import { openEgress } from './egress.js';
+import { readAuthorization } from './sections/audit.js';
 
 /** Of what a collector answers nothing is used. */
 const MAX_ANSWER_BYTES = 1024 * 1024;

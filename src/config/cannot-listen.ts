@@ -1,5 +1,5 @@
 // Why an address cannot be listened on, in one sentence.
-import { urlHost, type Address } from './address.js';
+import { urlHost, type Address } from './reading/address.js';
 
 /** @param setting - path of the configuration that names the address. Throws an Error with that sentence. */
 export function cannotListen({ host, port }: Address, setting: string): (error: unknown) => never {

@@ -7,9 +7,9 @@ import type { FixedKeyRead, KeylessRead } from '../keys/foreign-reads.js';
 import type { Compress, WriteFormat } from '../keys/keyring.js';
 import type { LocalKey } from '../keys/providers/local.js';
 import type { ServerOptions } from '../server/app.js';
-import type { Address } from './address.js';
 import type { Proxies } from './egress.js';
 import type { TracingConfig } from './open-tracing.js';
+import type { Address } from './reading/address.js';
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 

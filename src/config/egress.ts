@@ -1,10 +1,10 @@
 // Which way requests leave this process, by HTTPS_PROXY, HTTP_PROXY and NO_PROXY: the one file that decides.
 import { BlockList, isIP } from 'node:net';
 import { straightTo, type Agents, type Channel } from '../access/outgoing/connecting.js';
-import { parseAddress, urlHost, type Address } from './address.js';
 import type { Environment } from './environment.js';
-import type { Place } from './place.js';
 import { ProxiedHttpAgent, ProxiedHttpsAgent, type Proxy, type ProxyOf } from './proxy-agents.js';
+import { parseAddress, urlHost, type Address } from './reading/address.js';
+import type { Place } from './sections/place.js';
 
 /** What the environment says of proxies. */
 export interface Proxies {

@@ -2,21 +2,21 @@
 import { hash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import type { Config, LogLevel } from './config.js';
-import { readAccess } from './access-section.js';
-import { readAudit } from './audit-section.js';
 import { readProxies } from './egress.js';
 import { variable, type Environment } from './environment.js';
-import { readKeys } from './keys-section.js';
 import { readTracing } from './open-tracing.js';
-import type { Place } from './place.js';
-import { Problems, type Problem } from './problems.js';
 import { processProblems, processWarnings, type ProcessFacts } from './process-facts.js';
-import { readShape } from './read-shape.js';
-import { FILE } from './schema.js';
-import { readServer } from './server-section.js';
-import { checkSignIn } from './sign-in-section.js';
-import { NO_SUCH_FILE, readTextFile } from './text-file.js';
-import { parseYaml } from './yaml-document.js';
+import { Problems, type Problem } from './reading/problems.js';
+import { readShape } from './reading/read-shape.js';
+import { FILE } from './reading/schema.js';
+import { NO_SUCH_FILE, readTextFile } from './reading/text-file.js';
+import { parseYaml } from './reading/yaml-document.js';
+import { readAccess } from './sections/access.js';
+import { readAudit } from './sections/audit.js';
+import { readKeys } from './sections/keys.js';
+import type { Place } from './sections/place.js';
+import { readServer } from './sections/server.js';
+import { checkSignIn } from './sections/sign-in.js';
 
 export interface LoadOptions {
   /** Path of the file, as the command line gives it. Default is `KEYHOLE_CONFIG`, then `keyhole.yaml` if it exists. */

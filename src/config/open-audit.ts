@@ -10,7 +10,7 @@ import type { Metrics } from '../server/telemetry/metrics.js';
 import type { AuditCopy } from './audit-copy.js';
 import type { Config } from './config.js';
 import { packageVersion } from './package-version.js';
-import type { Problem } from './problems.js';
+import type { Problem } from './reading/problems.js';
 
 export type AuditResult = { readonly audit: AuditLog } | { readonly problems: readonly Problem[] };
 

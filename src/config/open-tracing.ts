@@ -4,7 +4,7 @@ import { Tracing } from '../server/telemetry/tracing.js';
 import { openEgress, type Proxies } from './egress.js';
 import { variable, type Environment, type Variable } from './environment.js';
 import { packageVersion } from './package-version.js';
-import type { Place } from './place.js';
+import type { Place } from './sections/place.js';
 
 /** Where traces go, and which. */
 export interface TracingConfig {

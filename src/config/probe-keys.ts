@@ -6,7 +6,7 @@ import type { Keyring } from '../keys/keyring.js';
 import type { WrappingKey } from '../keys/wrapping-key.js';
 import type { Observer } from '../observer.js';
 import type { KeysConfig } from './config.js';
-import type { Problem } from './problems.js';
+import type { Problem } from './reading/problems.js';
 
 export interface ProbeOptions {
   readonly keyring: Keyring;

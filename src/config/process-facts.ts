@@ -1,6 +1,6 @@
 // How the process was started: what weakens TLS, HTTP or memory is refused, an old Node warned of.
 import type { Environment } from './environment.js';
-import type { Problem } from './problems.js';
+import type { Problem } from './reading/problems.js';
 
 export interface ProcessFacts {
   /** `process.execArgv` */

@@ -8,7 +8,7 @@ import {
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { urlHost, type Address } from './address.js';
+import { urlHost, type Address } from './reading/address.js';
 
 export interface Proxy extends Address {
   /** Value of `Proxy-Authorization`; never logged. */

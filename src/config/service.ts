@@ -14,7 +14,7 @@ import type { Config } from './config.js';
 import type { LoadResult } from './load-config.js';
 import { openAudit, type AuditResult } from './open-audit.js';
 import { packageVersion } from './package-version.js';
-import { problemLine, type Problem } from './problems.js';
+import { problemLine, type Problem } from './reading/problems.js';
 
 export interface ServiceOptions {
   readonly config: Config;

@@ -8,13 +8,13 @@ import { EncryptionCodec } from '../codec/encryption-codec.js';
 import { KeyholePlugin } from '../codec/plugin.js';
 import type { Config } from '../config/config.js';
 import { loadConfig } from '../config/load-config.js';
-import { writeLocalKeyFile } from '../config/local-key-file.js';
 import { createLog } from '../config/logger.js';
 import { openKeyring } from '../config/open-wrapping-key.js';
-import { problemLine, type Problem } from '../config/problems.js';
+import { writeLocalKeyFile } from '../config/reading/local-key-file.js';
+import { problemLine, type Problem } from '../config/reading/problems.js';
 import { startService } from '../config/service.js';
 import type { Certificates } from './certificates.js';
-import type { IdentityProvider } from './identity-provider.js';
+import type { IdentityProvider } from './identity/identity-provider.js';
 import { NAMESPACES } from './people.js';
 
 export interface DevCodecServerOptions {

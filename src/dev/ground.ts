@@ -7,14 +7,14 @@ import { fetchTrusting } from '../access/outgoing/trusting-fetch.js';
 import { makeCertificates } from './certificates.js';
 import { startDevCodecServer, type DevCodecServer } from './codec-server.js';
 import type { Endings } from './endings.js';
-import { startIdentityProvider, type IdentityProvider } from './identity-provider.js';
+import { startIdentityProvider, type IdentityProvider } from './identity/identity-provider.js';
+import { sessionOf } from './identity/script-sign-in.js';
 import { PEOPLE, ROLES } from './people.js';
 import type { DevPorts } from './ports.js';
 import type { Running } from './running.js';
-import { sessionOf } from './script-sign-in.js';
 import { nameOf, type StoryOptions } from './story.js';
-import type { TemporalPart } from './temporal-part.js';
-import { codecUrl, startUiProxy, uiOrigin } from './ui-proxy.js';
+import type { TemporalPart } from './temporal/temporal-part.js';
+import { codecUrl, startUiProxy, uiOrigin } from './temporal/ui-proxy.js';
 
 /** A directory that only we can read, gone with the process. */
 export async function makeDirectory(endings: Endings): Promise<string> {

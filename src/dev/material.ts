@@ -4,10 +4,10 @@ import { installLine, missingOf, TEMPORAL_PACKAGES } from './optional-package.js
 import { ALICE, NAMESPACES } from './people.js';
 import type { DevPorts } from './ports.js';
 import type { Running } from './running.js';
-import { SAMPLES } from './samples.js';
 import { sealThroughServer, type NamespaceMaterial, type StoryOptions } from './story.js';
-import { findTemporalCli, type TemporalCli } from './temporal-cli.js';
-import { startTemporalPart, type TemporalPart } from './temporal-part.js';
+import { SAMPLES } from './temporal/samples.js';
+import { findTemporalCli, type TemporalCli } from './temporal/temporal-cli.js';
+import { startTemporalPart, type TemporalPart } from './temporal/temporal-part.js';
 
 /** Everything that needs a Temporal server; without one, a sentence why. */
 export async function tryTemporalPart(

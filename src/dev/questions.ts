@@ -1,7 +1,7 @@
 // The questions that dev mode asks its own codec server, and the answers that they must get.
 import { metadataOf, textOf, type Answer, type JsonPayload } from './ask.js';
 import { ALICE, BILLING, ORDERS, RITA, SAM } from './people.js';
-import type { Secret } from './samples.js';
+import type { Secret } from './temporal/samples.js';
 
 /** What an answer lets somebody see; else the code of the refusal. */
 export type Sight =

@@ -1,8 +1,8 @@
 // What dev mode says once everything runs: what to open, as whom, and what they will see.
 import { NAMESPACES, ORDERS, PEOPLE, sightOf } from './people.js';
-import { SAMPLES } from './samples.js';
 import { linesOf } from './table.js';
-import type { TemporalCli } from './temporal-cli.js';
+import { SAMPLES } from './temporal/samples.js';
+import type { TemporalCli } from './temporal/temporal-cli.js';
 import type { Paint } from './terminal.js';
 
 export interface Opened {

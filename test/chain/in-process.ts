@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/load-config.js';
-import { writeLocalKeyFile } from '../../src/config/local-key-file.js';
 import { createLog } from '../../src/config/logger.js';
+import { writeLocalKeyFile } from '../../src/config/reading/local-key-file.js';
 import { startService } from '../../src/config/service.js';
 import { keepStream } from '../streams.js';
 

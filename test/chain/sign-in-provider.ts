@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Certificates } from '../../src/dev/certificates.js';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
+import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity/identity-provider.js';
 import type { Person } from '../../src/dev/people.js';
 import { plantSecret } from '../streams.js';
 

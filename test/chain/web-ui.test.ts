@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
+import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity/identity-provider.js';
 import { describeWithParts } from '../parts/available.js';
 import { launchChromium } from '../parts/chromium.js';
 import { freePort, type Stoppable } from '../parts/spawn-part.js';

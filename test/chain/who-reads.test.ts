@@ -3,7 +3,7 @@ import type { Payload } from '@temporalio/common';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
+import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity/identity-provider.js';
 import { run } from '../cli/command.js';
 import { describeWithParts } from '../parts/available.js';
 import type { CloudPerson } from '../parts/cloud-operations.js';

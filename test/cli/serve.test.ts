@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
+import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity/identity-provider.js';
 import { ALICE, RITA } from '../../src/dev/people.js';
 import { newLocalKeyFile } from '../../src/keys/providers/local.js';
 import { makeFolder, type Folder } from '../config/folder.js';

@@ -15,7 +15,7 @@ import {
   RULE,
   SIGN_IN,
   type Shape,
-} from '../../src/config/schema.js';
+} from '../../src/config/reading/schema.js';
 import { LIMIT_BOUNDS } from '../../src/server/limits.js';
 
 const DOCUMENT = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');

@@ -8,7 +8,7 @@ import { fetchJsonBy } from '../../src/access/outgoing/fetch-json.js';
 import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
 import { openEgress, readProxies, type Egress } from '../../src/config/egress.js';
 import { openKeyring } from '../../src/config/open-wrapping-key.js';
-import { Problems } from '../../src/config/problems.js';
+import { Problems } from '../../src/config/reading/problems.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { KeyCalls } from '../../src/keys/key-calls.js';
 import { startConnectProxy, type ConnectProxy } from '../parts/connect-proxy.js';

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Config } from '../../src/config/config.js';
 import { loadConfig, type LoadOptions } from '../../src/config/load-config.js';
-import { problemLine } from '../../src/config/problems.js';
+import { problemLine } from '../../src/config/reading/problems.js';
 import { newLocalKeyFile } from '../../src/keys/providers/local.js';
 import { plantSecret } from '../streams.js';
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { problemLine } from '../../src/config/problems.js';
+import { problemLine } from '../../src/config/reading/problems.js';
 import { keepStream, plantSecret } from '../streams.js';
 import { GOOD, makeFolder, type Folder } from './folder.js';
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { installedCandidates } from '../../src/dev/temporal-cli.js';
+import { installedCandidates } from '../../src/dev/temporal/temporal-cli.js';
 
 export const PART_NAMES = [
   'temporal',

@@ -7,7 +7,7 @@ import { systemClock, type Clock } from '../../src/access/clock.js';
 import { SESSION_COOKIE, SIGN_IN_COOKIE } from '../../src/access/sign-in/session-cookie.js';
 import { SignIn } from '../../src/access/sign-in/sign-in.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
+import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity/identity-provider.js';
 import { KeyholeError } from '../../src/errors.js';
 import { HandBrowser } from '../dev/browser.js';
 import { freePort } from '../parts/spawn-part.js';

@@ -1,6 +1,6 @@
 // Files in place of a configuration: taken, or refused with sentences that quote no secret.
 import { stringify } from 'yaml';
-import { problemLine } from '../../../src/config/problems.js';
+import { problemLine } from '../../../src/config/reading/problems.js';
 import { GOOD, makeFolder } from '../../config/folder.js';
 import { keepStream, plantSecret } from '../../streams.js';
 import { anyValue, mutated, pick } from '../mutate.js';

@@ -1,8 +1,13 @@
 // Reads a local key file, and makes one.
 import { open } from 'node:fs/promises';
-import { isPublishedKey } from '../keys/fixed-keys.js';
-import { LocalWrappingKey, newLocalKeyFile, parseLocalKeys, type LocalKey } from '../keys/providers/local.js';
-import type { Place } from './place.js';
+import { isPublishedKey } from '../../keys/fixed-keys.js';
+import {
+  LocalWrappingKey,
+  newLocalKeyFile,
+  parseLocalKeys,
+  type LocalKey,
+} from '../../keys/providers/local.js';
+import type { Place } from '../sections/place.js';
 import { readTextFile } from './text-file.js';
 import { parseYaml } from './yaml-document.js';
 

@@ -1,17 +1,17 @@
 // `reads` of one entry of `keys`: which foreign formats open, their key files read.
-import { FixedKeys, parseFixedKeys } from '../keys/fixed-keys.js';
-import { parseProxyKeyUri } from '../keys/proxy-key-uri.js';
-import { azureKeyVault } from '../keys/providers/azure-key-vault.js';
-import { gcpKms } from '../keys/providers/gcp-kms.js';
-import { secretBoxKey } from '../keys/providers/secret-box.js';
-import type { ReadConfig } from './config.js';
-import { AZURE_SDKS, sdkProblem } from './open-wrapping-key.js';
+import { FixedKeys, parseFixedKeys } from '../../keys/fixed-keys.js';
+import { azureKeyVault } from '../../keys/providers/azure-key-vault.js';
+import { gcpKms } from '../../keys/providers/gcp-kms.js';
+import { secretBoxKey } from '../../keys/providers/secret-box.js';
+import { parseProxyKeyUri } from '../../keys/proxy-key-uri.js';
+import type { ReadConfig } from '../config.js';
+import { AZURE_SDKS, sdkProblem } from '../open-wrapping-key.js';
+import type { ReadShape } from '../reading/read-shape.js';
+import type { KEYS_ENTRY } from '../reading/schema.js';
+import { readTextFile } from '../reading/text-file.js';
+import { parseYaml } from '../reading/yaml-document.js';
+import { UNASKED_AZURE, UNASKED_GCP } from '../unasked-clients.js';
 import { fileIn, type Place } from './place.js';
-import type { ReadShape } from './read-shape.js';
-import type { KEYS_ENTRY } from './schema.js';
-import { readTextFile } from './text-file.js';
-import { UNASKED_AZURE, UNASKED_GCP } from './unasked-clients.js';
-import { parseYaml } from './yaml-document.js';
 
 type Written = NonNullable<ReadShape<typeof KEYS_ENTRY>['reads']>[number];
 

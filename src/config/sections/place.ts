@@ -1,7 +1,7 @@
 // What every section of a configuration is read with.
 import { resolve } from 'node:path';
-import type { Environment } from './environment.js';
-import type { Problems } from './problems.js';
+import type { Environment } from '../environment.js';
+import type { Problems } from '../reading/problems.js';
 
 export interface Place {
   readonly env: Environment;

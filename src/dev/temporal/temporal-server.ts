@@ -2,9 +2,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
-import { abortAfter } from '../aborting.js';
-import type { Endings } from './endings.js';
-import { DIRECT } from './loopback.js';
+import { abortAfter } from '../../aborting.js';
+import type { Endings } from '../endings.js';
+import { DIRECT } from '../loopback.js';
 
 const READY_WITHIN_MS = 60_000;
 const KILL_AFTER_MS = 5_000;

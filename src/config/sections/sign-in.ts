@@ -1,12 +1,12 @@
 // `access.signIn`: where people sign in for a session, and the secrets that takes.
-import { sameSiteFor } from '../access/sign-in/sign-in.js';
-import type { ServerOptions } from '../server/app.js';
-import { isLoopback } from './address.js';
-import type { IssuerConfig, SignInConfig } from './config.js';
+import { sameSiteFor } from '../../access/sign-in/sign-in.js';
+import type { ServerOptions } from '../../server/app.js';
+import type { IssuerConfig, SignInConfig } from '../config.js';
+import { isLoopback } from '../reading/address.js';
+import { readShape } from '../reading/read-shape.js';
+import { SIGN_IN } from '../reading/schema.js';
+import { readTextFile } from '../reading/text-file.js';
 import { fileIn, type Place } from './place.js';
-import { readShape } from './read-shape.js';
-import { SIGN_IN } from './schema.js';
-import { readTextFile } from './text-file.js';
 
 const PACKAGE = 'openid-client';
 /** What `openssl rand -base64 32` answers is longer. */

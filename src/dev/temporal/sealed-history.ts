@@ -1,10 +1,10 @@
 // Runs the sample workflows and reads the sealed payloads out of their real histories.
 import type { Connection } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
-import type { KeyholePlugin } from '../codec/plugin.js';
-import { DIRECT } from './loopback.js';
-import { SAMPLES } from './samples.js';
+import type { KeyholePlugin } from '../../codec/plugin.js';
+import { DIRECT } from '../loopback.js';
 import { TASK_QUEUE } from './sample-worker.js';
+import { SAMPLES } from './samples.js';
 
 export interface RunOptions {
   /** `host:port` of the Temporal server. */

@@ -1,20 +1,20 @@
 // `access`: who is believed, where roles come from, what they allow.
 import { X509Certificate } from 'node:crypto';
-import type { Rule } from '../access/policy.js';
-import { apiKeyFile, fixedApiKey, type ApiKey } from '../access/roles/api-key.js';
-import { grantProblem } from '../access/roles/grants.js';
-import { TEMPORAL_CLOUD_ISSUER } from '../access/tokens/issuer-options.js';
-import type { RoleClaimPaths } from '../access/tokens/role-claims.js';
-import { matches } from '../keys/keyring.js';
-import { parseAddress } from './address.js';
-import type { AccessConfig, CredentialConfig, IssuerConfig, KeysConfig, RolesConfig } from './config.js';
-import { variable } from './environment.js';
+import type { Rule } from '../../access/policy.js';
+import { apiKeyFile, fixedApiKey, type ApiKey } from '../../access/roles/api-key.js';
+import { grantProblem } from '../../access/roles/grants.js';
+import { TEMPORAL_CLOUD_ISSUER } from '../../access/tokens/issuer-options.js';
+import type { RoleClaimPaths } from '../../access/tokens/role-claims.js';
+import { matches } from '../../keys/keyring.js';
+import type { AccessConfig, CredentialConfig, IssuerConfig, KeysConfig, RolesConfig } from '../config.js';
+import { variable } from '../environment.js';
+import { parseAddress } from '../reading/address.js';
+import { pathTo, type Problems } from '../reading/problems.js';
+import { readShape, readValue, type ReadShape } from '../reading/read-shape.js';
+import { ACCESS, accountId, CREDENTIAL, ISSUER, PRESET_ISSUER, ROLES, RULE } from '../reading/schema.js';
+import { readTextFile } from '../reading/text-file.js';
 import { fileIn, type Place } from './place.js';
-import { pathTo, type Problems } from './problems.js';
-import { readShape, readValue, type ReadShape } from './read-shape.js';
-import { ACCESS, accountId, CREDENTIAL, ISSUER, PRESET_ISSUER, ROLES, RULE } from './schema.js';
-import { readSignIn } from './sign-in-section.js';
-import { readTextFile } from './text-file.js';
+import { readSignIn } from './sign-in.js';
 
 const DEFAULT_OPS_ADDRESS = 'saas-api.tmprl.cloud:443';
 const DEFAULT_OPS_API_VERSION = '2024-05-13-00';

@@ -5,14 +5,14 @@ import { createServer as createTlsServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { startDevCodecServer, type DevCodecServer } from '../../src/dev/codec-server.js';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
-import { choosePort, listenOnLoopback, type LoopbackListener } from '../../src/dev/loopback.js';
-import { ORDERS, PEOPLE, ROLES } from '../../src/dev/people.js';
-import { codecUrl, startUiProxy, type UiProxy } from '../../src/dev/ui-proxy.js';
-import { keepStream, plantSecret } from '../streams.js';
-import { HandBrowser } from './browser.js';
+import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { startDevCodecServer, type DevCodecServer } from '../../../src/dev/codec-server.js';
+import { startIdentityProvider, type IdentityProvider } from '../../../src/dev/identity/identity-provider.js';
+import { choosePort, listenOnLoopback, type LoopbackListener } from '../../../src/dev/loopback.js';
+import { ORDERS, PEOPLE, ROLES } from '../../../src/dev/people.js';
+import { codecUrl, startUiProxy, type UiProxy } from '../../../src/dev/temporal/ui-proxy.js';
+import { keepStream, plantSecret } from '../../streams.js';
+import { HandBrowser } from '../browser.js';
 
 interface Seen {
   readonly method: string;

@@ -1,12 +1,12 @@
 // `audit`: where the record goes, whether it can be written there, and who gets it a second time.
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { readCertificates } from './access-section.js';
-import type { AuditWebhookConfig, Config } from './config.js';
+import type { AuditWebhookConfig, Config } from '../config.js';
+import { readShape, type ReadShape } from '../reading/read-shape.js';
+import { AUDIT } from '../reading/schema.js';
+import { readTextFile } from '../reading/text-file.js';
+import { readCertificates } from './access.js';
 import { fileIn, type Place } from './place.js';
-import { readShape, type ReadShape } from './read-shape.js';
-import { AUDIT } from './schema.js';
-import { readTextFile } from './text-file.js';
 
 /** Makes and writes nothing; whether a record can be synced shows at the start of the server. */
 export async function readAudit(

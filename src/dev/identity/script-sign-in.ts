@@ -1,7 +1,7 @@
 // Signs a person in without a browser: the same redirects, form and code exchange that a browser goes through.
 import type { ClientMetadata } from 'oidc-provider';
-import { fetchTrusting, type TrustingFetch } from '../access/outgoing/trusting-fetch.js';
-import { CodeFlow } from '../access/sign-in/code-flow.js';
+import { fetchTrusting, type TrustingFetch } from '../../access/outgoing/trusting-fetch.js';
+import { CodeFlow } from '../../access/sign-in/code-flow.js';
 import type { ProviderEndpoints } from './identity-provider.js';
 
 const REDIRECT_URI = 'http://127.0.0.1/signed-in';

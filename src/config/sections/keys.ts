@@ -1,21 +1,21 @@
 // `keys`: which wrapping key serves which namespaces, key files read.
 import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
-import { isKeyholeError } from '../errors.js';
-import { isNamespaceTemplate } from '../keys/key-template.js';
-import { areRivals, type WrappingKeyOf } from '../keys/keyring.js';
-import { azureKeyVault } from '../keys/providers/azure-key-vault.js';
-import { gcpKms } from '../keys/providers/gcp-kms.js';
-import type { KeysConfig, WrappingKeyConfig } from './config.js';
-import { readLocalKeyFile } from './local-key-file.js';
-import { awsProblem, AZURE_SDKS, openVaultTransit, sdkProblem } from './open-wrapping-key.js';
+import { isKeyholeError } from '../../errors.js';
+import { isNamespaceTemplate } from '../../keys/key-template.js';
+import { areRivals, type WrappingKeyOf } from '../../keys/keyring.js';
+import { azureKeyVault } from '../../keys/providers/azure-key-vault.js';
+import { gcpKms } from '../../keys/providers/gcp-kms.js';
+import type { KeysConfig, WrappingKeyConfig } from '../config.js';
+import { awsProblem, AZURE_SDKS, openVaultTransit, sdkProblem } from '../open-wrapping-key.js';
+import { readLocalKeyFile } from '../reading/local-key-file.js';
+import { pathTo } from '../reading/problems.js';
+import { readShape, type ReadShape } from '../reading/read-shape.js';
+import { KEYS_ENTRY, SEED_KEYS } from '../reading/schema.js';
+import { readTextFile } from '../reading/text-file.js';
+import { UNASKED_AZURE, UNASKED_GCP } from '../unasked-clients.js';
 import { fileIn, type Place } from './place.js';
-import { pathTo } from './problems.js';
-import { readShape, type ReadShape } from './read-shape.js';
-import { resolveRead, type ResolvedRead } from './reads-section.js';
-import { KEYS_ENTRY, SEED_KEYS } from './schema.js';
-import { readTextFile } from './text-file.js';
-import { UNASKED_AZURE, UNASKED_GCP } from './unasked-clients.js';
+import { resolveRead, type ResolvedRead } from './reads.js';
 
 type Entry = ReadShape<typeof KEYS_ENTRY>;
 type Written = NonNullable<Entry['wrap']>;

@@ -1,14 +1,14 @@
 // The part of dev mode on a real Temporal server: server, workers, workflows, and their sealed payloads.
-import type { KeyholePlugin } from '../codec/plugin.js';
-import { toJsonPayload } from './ask.js';
-import type { Endings } from './endings.js';
-import { NAMESPACES } from './people.js';
-import { SAMPLES } from './samples.js';
+import type { KeyholePlugin } from '../../codec/plugin.js';
+import { toJsonPayload } from '../ask.js';
+import type { Endings } from '../endings.js';
+import { NAMESPACES } from '../people.js';
+import type { NamespaceMaterial } from '../story.js';
+import type { Steps } from '../terminal.js';
 import { startSampleWorkers } from './sample-worker.js';
+import { SAMPLES } from './samples.js';
 import { runSamples, type SealedHistory } from './sealed-history.js';
-import type { NamespaceMaterial } from './story.js';
 import { startTemporalServer, type TemporalServer } from './temporal-server.js';
-import type { Steps } from './terminal.js';
 
 export interface TemporalPartOptions {
   /** Path of the Temporal CLI. */

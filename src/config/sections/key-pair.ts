@@ -1,10 +1,10 @@
 // Whether certificate and key of the HTTPS listener can be used, each mistake at the setting it belongs to.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import type { TlsFiles } from '../server/app.js';
-import { certificateMistakes } from '../server/http/tls.js';
-import type { Sourced } from './environment.js';
+import type { TlsFiles } from '../../server/app.js';
+import { certificateMistakes } from '../../server/http/tls.js';
+import type { Sourced } from '../environment.js';
+import { readTextFile } from '../reading/text-file.js';
 import type { Place } from './place.js';
-import { readTextFile } from './text-file.js';
 
 /** Paths, absolute, and where they were given. */
 export interface KeyPairFiles {

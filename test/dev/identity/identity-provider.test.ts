@@ -2,11 +2,11 @@
 import { X509Certificate } from 'node:crypto';
 import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fetchTrusting } from '../../src/access/outgoing/trusting-fetch.js';
-import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
-import { startIdentityProvider, type IdentityProvider } from '../../src/dev/identity-provider.js';
-import { PEOPLE } from '../../src/dev/people.js';
-import { HandBrowser } from './browser.js';
+import { fetchTrusting } from '../../../src/access/outgoing/trusting-fetch.js';
+import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { startIdentityProvider, type IdentityProvider } from '../../../src/dev/identity/identity-provider.js';
+import { PEOPLE } from '../../../src/dev/people.js';
+import { HandBrowser } from '../browser.js';
 
 describe('a dev certificate', () => {
   test('is signed by its authority and names this machine', async () => {

@@ -1,9 +1,9 @@
 // One origin for the Temporal dev server's own Web UI and the codec server, so that a session of the one reaches the other.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { ProviderEndpoints } from '../identity/identity-provider.js';
+import { listenOnLoopback } from '../loopback.js';
+import { isForThisMachine, isFromOwnPage } from '../own-page.js';
 import { forward, passBack, type Upstream } from './forward.js';
-import type { ProviderEndpoints } from './identity-provider.js';
-import { listenOnLoopback } from './loopback.js';
-import { isForThisMachine, isFromOwnPage } from './own-page.js';
 
 const CODEC_PREFIX = '/_codec';
 

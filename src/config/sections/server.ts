@@ -1,13 +1,13 @@
 // The keys of the file that are about the listener: addresses, TLS, origins, limits.
 import { resolve } from 'node:path';
-import type { ServerOptions, TlsFiles } from '../server/app.js';
-import { isLoopback, urlHost, type Address } from './address.js';
-import { variable, type Sourced } from './environment.js';
+import type { ServerOptions, TlsFiles } from '../../server/app.js';
+import { variable, type Sourced } from '../environment.js';
+import { isLoopback, urlHost, type Address } from '../reading/address.js';
+import type { Problems } from '../reading/problems.js';
+import { readValue, type ReadShape } from '../reading/read-shape.js';
+import { FILE } from '../reading/schema.js';
 import { checkKeyPair, type KeyPairFiles } from './key-pair.js';
 import { fileIn, type Place } from './place.js';
-import type { Problems } from './problems.js';
-import { readValue, type ReadShape } from './read-shape.js';
-import { FILE } from './schema.js';
 
 type File = ReadShape<typeof FILE>;
 

@@ -5,12 +5,12 @@ import { createServer as createTlsServer } from 'node:https';
 import { promisify } from 'node:util';
 import type Provider from 'oidc-provider';
 import type { ClientMetadata, Configuration, JWK } from 'oidc-provider';
-import { html, pageHeaders, pageOf } from '../server/pages/page.js';
-import type { Certificates } from './certificates.js';
+import { html, pageHeaders, pageOf } from '../../server/pages/page.js';
+import type { Certificates } from '../certificates.js';
+import { listenOnLoopback } from '../loopback.js';
+import { isForThisMachine } from '../own-page.js';
+import { subjectOf, type Person } from '../people.js';
 import { interactionPath, serveSignInPage } from './identity-pages.js';
-import { listenOnLoopback } from './loopback.js';
-import { isForThisMachine } from './own-page.js';
-import { subjectOf, type Person } from './people.js';
 import { accessTokenOf, SCRIPT_CLIENT } from './script-sign-in.js';
 
 export interface IdentityProviderOptions {

@@ -2,9 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import type Provider from 'oidc-provider';
-import { html, sendPage } from '../server/pages/page.js';
-import { isFromOwnPage } from './own-page.js';
-import { subjectOf, type Person } from './people.js';
+import { html, sendPage } from '../../server/pages/page.js';
+import { isFromOwnPage } from '../own-page.js';
+import { subjectOf, type Person } from '../people.js';
 
 const PATH = /^\/interaction\/([\w-]{1,64})$/;
 const MAX_FORM_BYTES = 4096;

@@ -5,8 +5,8 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { abortAfter } from '../aborting.js';
 import { gunzip } from 'node:zlib';
+import { abortAfter } from '../../aborting.js';
 
 const ANSWERS_WITHIN_MS = 10_000;
 const RELEASE_CONNECTS_WITHIN_MS = 5_000;

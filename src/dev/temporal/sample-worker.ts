@@ -2,7 +2,7 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Worker } from '@temporalio/worker';
-import type { KeyholePlugin } from '../codec/plugin.js';
+import type { KeyholePlugin } from '../../codec/plugin.js';
 
 export const TASK_QUEUE = 'keyhole-dev';
 

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { Endings } from '../../src/dev/endings.js';
-import { choosePort, isFree, portOf } from '../../src/dev/loopback.js';
-import { startTemporalServer } from '../../src/dev/temporal-server.js';
-import { describeWithParts } from '../parts/available.js';
-import { startScript } from './dev-process.js';
+import { Endings } from '../../../src/dev/endings.js';
+import { choosePort, isFree, portOf } from '../../../src/dev/loopback.js';
+import { startTemporalServer } from '../../../src/dev/temporal/temporal-server.js';
+import { describeWithParts } from '../../parts/available.js';
+import { startScript } from '../dev-process.js';
 
 const rest = { namespaces: ['default'], endings: new Endings(), signal: new AbortController().signal };
 const directory = mkdtempSync(join(tmpdir(), 'keyhole-temporal-'));

@@ -4,8 +4,8 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { findTemporalCli, installedCandidates } from '../../src/dev/temporal-cli.js';
-import { describeWithParts } from '../parts/available.js';
+import { findTemporalCli, installedCandidates } from '../../../src/dev/temporal/temporal-cli.js';
+import { describeWithParts } from '../../parts/available.js';
 
 let home: string;
 let said: string[];

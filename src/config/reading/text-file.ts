@@ -1,7 +1,7 @@
 // Reads a small file that the configuration names: bounded, a regular file, and where it is a secret one that is kept.
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { isOpenToOthers } from '../server/http/tls.js';
+import { isOpenToOthers } from '../../server/http/tls.js';
 
 export type FileResult = { readonly text: string } | { readonly sentence: string };
 
