@@ -29,6 +29,14 @@ export interface ServiceOptions {
 
 export type StartResult = { readonly service: Service } | { readonly problems: readonly Problem[] };
 
+/** What a reload replaced, as long as requests in flight may still use it. */
+interface Retired {
+  /** The record's file, where it is a log. */
+  readonly file: string | undefined;
+  /** Ends it once, however often it is called. */
+  readonly end: () => Promise<void>;
+}
+
 /** A stop waits that long for a reload that hangs, as where the disk of the configuration does not answer. */
 const RELOAD_WITHIN_MS = 5_000;
 /** Requests that were in flight at a reload have ended after this time. */
@@ -66,8 +74,7 @@ export class Service {
   readonly #metrics: Metrics;
   readonly #copy: AuditCopy;
   readonly #server: CodecServer;
-  /** Each ends once, however often it is called. */
-  readonly #retired = new Set<() => Promise<void>>();
+  readonly #retired = new Set<Retired>();
   #config: Config;
   #audit: AuditLog;
   #assembled: Assembled;
@@ -164,7 +171,7 @@ export class Service {
   /** From here on nothing can be refused. */
   async #take(config: Config, assembled: Assembled, audit: AuditLog): Promise<void> {
     const { logger } = this.#options;
-    const [old, oldAudit] = [this.#assembled, this.#audit];
+    const [old, oldAudit, oldFile] = [this.#assembled, this.#audit, fileOf(this.#config)];
     for (const setting of needingRestart(this.#config, config)) {
       logger.warn({ setting }, 'the new value is used after a restart only');
     }
@@ -172,31 +179,34 @@ export class Service {
     logger.level = config.logLevel;
     this.#server.reload(assembled.parts);
     void assembled.warm();
-    this.#retire(async () => {
+    this.#retire(() => {
       old.close();
-      if (oldAudit !== audit) await oldAudit.close();
     });
+    if (oldAudit !== audit) this.#retire(() => oldAudit.close(), oldFile);
     void this.#copy.use(config);
     await this.#server.reloadTls();
     for (const warning of config.warnings) logger.warn(warning);
     logger.info('the configuration was read again');
   }
 
-  /** Ends what requests in flight may still use. */
-  #retire(end: () => Promise<void>): void {
+  /** Ends it once requests in flight have ended. */
+  #retire(end: () => void | Promise<void>, file?: string): void {
     let ending: Promise<void> | undefined;
-    const once = (): Promise<void> => {
-      clearTimeout(timer);
-      ending ??= end().finally(() => this.#retired.delete(once));
-      return ending;
+    const retired: Retired = {
+      file,
+      end: () => {
+        clearTimeout(timer);
+        ending ??= Promise.resolve(end()).finally(() => this.#retired.delete(retired));
+        return ending;
+      },
     };
     const timer = setTimeout(() => {
-      once().catch((error: unknown) => {
+      retired.end().catch((error: unknown) => {
         this.#options.logger.error({ error: loggedError(error) }, 'what a reload replaced did not end well');
       });
     }, RETIRED_MS);
     timer.unref();
-    this.#retired.add(once);
+    this.#retired.add(retired);
   }
 
   #refuse(problems: readonly Problem[]): void {
@@ -209,15 +219,26 @@ export class Service {
   async #auditFor(config: Config): Promise<AuditResult> {
     const same = JSON.stringify(config.audit) === JSON.stringify(this.#config.audit);
     if (same) return { audit: this.#audit };
+    await this.#endLogOf(fileOf(config));
     return openAudit(config, { ...this.#options, metrics: this.#metrics, copy: this.#copy });
   }
 
+  /** A log that is opened where an earlier one still writes would end that one's chain under its hands. */
+  async #endLogOf(file: string | undefined): Promise<void> {
+    const earlier = [...this.#retired].filter((retired) => file !== undefined && retired.file === file);
+    await Promise.all(earlier.map(({ end }) => end()));
+  }
+
   async #close(): Promise<void> {
-    await Promise.allSettled([...this.#retired].map((end) => end()));
+    await Promise.allSettled([...this.#retired].map(({ end }) => end()));
     this.#assembled.close();
     await closeAudit(this.#audit, this.#copy);
     await this.#metrics.close();
   }
+}
+
+function fileOf({ audit }: Config): string | undefined {
+  return audit === 'stdout' ? undefined : audit.file;
 }
 
 /** The last lines and the last checkpoint are copied too. */

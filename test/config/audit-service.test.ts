@@ -1,7 +1,9 @@
 // The record of a service over its life: which configuration it was that decided, and the second copy.
-import { mkdirSync, renameSync } from 'node:fs';
 import { hash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, renameSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -84,6 +86,30 @@ async function encode({ urls }: Service, secret = credential.secret): Promise<nu
   return (await fetch(`${urls.url}/encode`, { method: 'POST', headers, body: BODY })).status;
 }
 
+/** A request whose body is awaited, and how it ends once that has come. */
+async function begunEncoding({ urls }: Service): Promise<{ finish: () => Promise<number | undefined> }> {
+  const sent = request(`${urls.url}/encode`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${credential.secret}`,
+      'x-namespace': ORDERS,
+      'content-type': 'application/json',
+      'content-length': BODY.length,
+      expect: '100-continue',
+    },
+  });
+  sent.flushHeaders();
+  await once(sent, 'continue');
+  const finish = async (): Promise<number | undefined> => {
+    const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
+    sent.end(BODY);
+    const [answer] = await answered;
+    answer.resume();
+    return answer.statusCode;
+  };
+  return { finish };
+}
+
 const path = (): string => join(folder.path, 'record', 'audit.ndjson');
 
 /** What each line is, and the configuration that it names. */
@@ -162,6 +188,21 @@ test('a record that a reload replaced has all its lines, proven by a checkpoint,
     .flatMap(([, text = '']) => parseCheckpoint(text) ?? [])
     .filter(({ chain }) => old.includes(chain));
   expect(await verifyAudit([before], checkpoints)).toMatchObject({ mistakes: [], notes: [] });
+});
+
+test('a request that outlives two reloads, to another file and back, writes into no chain that has ended', async () => {
+  mkdirSync(join(folder.path, 'other'));
+  const [there, other] = [{}, { file: 'other/audit.ndjson' }];
+  await configure(WRITE, there);
+  const running = await start();
+  const slow = await begunEncoding(running);
+  for (const audit of [other, there]) {
+    await configure(WRITE, audit);
+    await running.reload();
+    expect(await encode(running)).toBe(200);
+  }
+  expect(await slow.finish()).toBe(503);
+  expect((await verifyAudit(await filesOf(path()))).mistakes).toEqual([]);
 });
 
 describe('the second copy', () => {
