@@ -45,6 +45,14 @@ describe('the source', () => {
     expect(edges.filter(({ to }) => to === 'index.js')).toEqual([]);
   });
 
+  test('is what CONTRIBUTING.md shows: every file and folder of its map is there', () => {
+    const text = readFileSync(new URL('../../CONTRIBUTING.md', import.meta.url), 'utf8');
+    const [, map = ''] = /^```\n(src\/.*?)^```$/ms.exec(text) ?? [];
+    const names = [...map.matchAll(/[\w-]+(?:\.ts|\/(?=\s))/g)].map(([name]) => name);
+    const lost = names.filter((name) => !files.some(({ path }) => `/src/${path}`.includes(`/${name}`)));
+    expect({ lost, found: names.length > 40 }).toEqual({ lost: [], found: true });
+  });
+
   test('says on line 1 of each file what it is for, in one sentence', () => {
     const silent = files.filter(({ text }) => !/^(#!.*\n)?\/\/ \S.*\.\n/.test(text));
     expect(silent.map(({ path }) => path)).toEqual([]);
