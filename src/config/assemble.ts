@@ -96,7 +96,8 @@ export async function assemble(
     verifier,
     signIn,
     warm: async () => {
-      await Promise.all([verifier.warm(), source instanceof TemporalCloudRoles ? source.warm() : undefined]);
+      const roles = source instanceof TemporalCloudRoles ? source.warm(namesOf(config.keys)) : undefined;
+      await Promise.all([verifier.warm(), roles]);
     },
     close: () => {
       close();

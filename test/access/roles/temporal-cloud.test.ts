@@ -388,6 +388,17 @@ describe('one load', () => {
       { method: 'GetUserGroupNamespaceAssignments', of: ORDERS },
     ]);
   });
+
+  test('of the first ten namespaces that are named is done by warm too, of none of another account', async () => {
+    const roles = cloudRoles();
+    const others = Array.from({ length: 10 }, (_, at) => `n${at}.a1b2c`);
+    await roles.warm(['orders.other', ORDERS, ...others]);
+    const asked = cloud.asked.length;
+    expect(await rolesOf(roles)).toEqual(OWNER);
+    expect(cloud.asked).toHaveLength(asked);
+    expect(askedOf('GetUserNamespaceAssignments')).toBe(10);
+    expect(cloud.asked.map(({ of }) => of)).not.toContain('orders.other');
+  });
 });
 
 describe('an answer', () => {
