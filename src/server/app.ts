@@ -2,7 +2,7 @@
 import { HttpCodecServer } from './http/http-codec-server.js';
 import type { CodecServerParts } from './parts.js';
 
-export type { CodecServerParts, ServerClock } from './parts.js';
+export type { CodecServerParts } from './parts.js';
 export type { CorsOptions, DeniedMode, ServerOptions, TlsFiles } from './options.js';
 
 export interface CodecServer {

@@ -4,20 +4,11 @@ import type { AuditLog } from '../access/audit/audit-log.js';
 import type { Authorizer } from '../access/policy.js';
 import type { Authenticator } from '../access/principal.js';
 import type { SignIn } from '../access/sign-in/sign-in.js';
+import type { Clock } from '../clock.js';
 import type { PayloadCipher } from '../codec/payload-cipher.js';
 import type { ServerOptions } from './options.js';
 import type { Metrics } from './telemetry/metrics.js';
 import type { Tracing } from './telemetry/tracing.js';
-
-export interface MonotonicClock {
-  /** Milliseconds that never go back. */
-  monotonic(): number;
-}
-
-export interface ServerClock extends MonotonicClock {
-  /** Milliseconds since the epoch. */
-  wall(): number;
-}
 
 /** The owner of these parts closes them, after the server. */
 export interface CodecServerParts {
@@ -32,10 +23,5 @@ export interface CodecServerParts {
   readonly metrics?: Metrics;
   readonly tracing?: Tracing;
   /** Default is the system's. */
-  readonly clock?: ServerClock;
+  readonly clock?: Clock;
 }
-
-export const systemClock: ServerClock = {
-  wall: () => Date.now(),
-  monotonic: () => performance.now(),
-};

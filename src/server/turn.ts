@@ -1,11 +1,12 @@
 // What a request works with: the parts as they were when it came, and the server's shared accounts.
 import type { BlockList } from 'node:net';
+import type { Clock } from '../clock.js';
 import type { Admission } from './admission/admission.js';
 import type { CallerBudgets } from './admission/caller-budgets.js';
 import type { Cors, OriginVerdict } from './http/cors.js';
 import type { Exchange } from './http/exchange.js';
 import type { RequestHeaders } from './http/request-headers.js';
-import type { CodecServerParts, ServerClock } from './parts.js';
+import type { CodecServerParts } from './parts.js';
 
 /** The parts, and what is made of their options; replaced as a whole by a reload. */
 export interface Setup {
@@ -22,7 +23,7 @@ export interface Turn {
   readonly origin: OriginVerdict;
   readonly admission: Admission;
   readonly budgets: CallerBudgets;
-  readonly clock: ServerClock;
+  readonly clock: Clock;
   /** Of the caller: proxies count only where they are trusted. */
   readonly address: string;
   /** To be called where the request gets a record of its own, whatever becomes of it. */

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { checkpointText } from '../../src/access/audit/checkpoints.js';
 import { openAuditFile } from '../../src/access/audit/file-audit-log.js';
 import { auditEvent, filesOf, visit, WRITER } from '../access/audit/events.js';
-import { FakeClock } from '../access/fake-clock.js';
+import { FakeClock } from '../fake-clock.js';
 import { Command, type Ended } from './command.js';
 
 const STRANGER = {

@@ -27,8 +27,8 @@ import { Admission } from '../../src/server/admission/admission.js';
 import { CallerBudgets } from '../../src/server/admission/caller-budgets.js';
 import { shareOf } from '../../src/server/admission/share.js';
 import { DEFAULT_LIMITS } from '../../src/server/limits.js';
-import { FakeClock } from '../access/fake-clock.js';
 import { patient, principal } from '../access/principals.js';
+import { FakeClock } from '../fake-clock.js';
 import { heldCollections } from './held-collections.js';
 
 /** In CI more than the largest cap. */

@@ -1,7 +1,7 @@
 // Room on the record's disk that is kept for requests that were allowed.
 import { statfs } from 'node:fs/promises';
 import { untilAborted } from '../../aborting.js';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../../clock.js';
 
 /** What of `statfs` is used. */
 export interface DiskSpace {

@@ -1,7 +1,7 @@
 // The record in a file: durable before the answer, whatever happens to the file under us.
 import { untilAborted } from '../../aborting.js';
+import { systemClock, type Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import { systemClock, type Clock } from '../clock.js';
 import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
 import { AuditFile, type AuditFilePlace, type OnLines } from './chain-file.js';
 import { Checkpoints, type CheckpointOptions } from './checkpoints.js';

@@ -1,6 +1,6 @@
 // Records on their way to something durable: those that wait while one write is synced share the next one.
+import type { Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import type { Clock } from '../clock.js';
 import { gapRecord, type AuditRecord, type Gap } from './record.js';
 
 export interface GroupCommitOptions {

@@ -1,5 +1,5 @@
 // Refusals before anybody was known: counted by code and network and told once a minute, so that no stranger fills the disk.
-import type { Clock } from '../clock.js';
+import type { Clock } from '../../clock.js';
 import { networkOf } from '../network.js';
 import { cut, metadata, namespaceOf, ofTheLogItself, statusOf, type AuditRecord } from './ocsf.js';
 

@@ -1,6 +1,6 @@
 // The record on a stream, such as stdout for a collector: as durable as whoever reads it makes it.
 import type { Writable } from 'node:stream';
-import { systemClock, type Clock } from '../clock.js';
+import { systemClock, type Clock } from '../../clock.js';
 import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
 import { AuditChain } from './chain.js';
 import { Checkpoints, type CheckpointOptions } from './checkpoints.js';

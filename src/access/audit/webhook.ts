@@ -1,7 +1,7 @@
 // The record a second time, for a collector: never instead of the file, and never in the way of a request.
 import { setTimeout as pause } from 'node:timers/promises';
 import { abortAfter } from '../../aborting.js';
-import { systemClock, type Clock } from '../clock.js';
+import { systemClock, type Clock } from '../../clock.js';
 import type { AccessLogger } from '../logger.js';
 import type { TrustingFetch } from '../outgoing/trusting-fetch.js';
 import { checkpointText } from './checkpoints.js';

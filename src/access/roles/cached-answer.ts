@@ -1,7 +1,7 @@
 // One answer kept while it is fresh, and a while longer if it cannot be had anew; one load in flight.
 import { untilAborted } from '../../aborting.js';
+import { ageMs, momentOf, type Clock, type Moment } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import { ageMs, momentOf, type Clock, type Moment } from '../clock.js';
 
 export interface CachedAnswerOptions<T> {
   /** What is loaded, for the sentence of `authz_unavailable`. */

@@ -1,5 +1,5 @@
 // The lists of people and groups that the Cloud Operations API keeps, each loaded once while it is fresh.
-import type { Clock } from '../clock.js';
+import type { Clock } from '../../clock.js';
 import type { AccessLogger } from '../logger.js';
 import { CachedAnswer, type Loaded } from './cached-answer.js';
 import type { CloudAssignment, CloudGroup, CloudUser } from './cloud-access.js';

@@ -1,5 +1,5 @@
 // How many requests a second go out: a bucket that refills while time passes.
-import type { Clock } from '../clock.js';
+import type { Clock } from '../../clock.js';
 
 export interface RequestBudgetOptions {
   readonly perSecond: number;

@@ -1,8 +1,8 @@
 // Roles that Temporal Cloud's users hold, as the Cloud Operations API tells them.
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock, type Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import { systemClock, type Clock } from '../clock.js';
 import { silentLogger, type AccessLogger } from '../logger.js';
 import type { Channel } from '../outgoing/connecting.js';
 import type { Principal } from '../principal.js';

@@ -1,5 +1,5 @@
 // Roles that the caller's own token names, for a service without a Cloud Operations API.
-import { ageMs as ageOf, systemClock, type Clock } from '../clock.js';
+import { ageMs as ageOf, systemClock, type Clock } from '../../clock.js';
 import type { Principal } from '../principal.js';
 import { parseGrants, rolesHeld, type Grant } from './grants.js';
 import { isRole } from './role-names.js';

@@ -1,5 +1,5 @@
 // What ended early, by its id, until it would have ended anyway.
-import type { Clock } from '../clock.js';
+import type { Clock } from '../../clock.js';
 
 const MAX_ENDED = 10_000;
 

@@ -1,7 +1,7 @@
 // We as a client of the issuer that people sign in at: what its discovery document says, kept for an hour.
 import type { ClientAuth, Configuration } from 'openid-client';
+import { ageMs, momentOf, systemClock, type Clock, type Moment } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import { ageMs, momentOf, systemClock, type Clock, type Moment } from '../clock.js';
 import { fetchTrusting, type TrustingFetch } from '../outgoing/trusting-fetch.js';
 import type { SignInOptions } from './sign-in.js';
 

@@ -1,8 +1,8 @@
 // Claims that only this server, and others with the same secret, can read or write: a JWE (RFC 7516), `dir` and `A256GCM`.
 import { hkdfSync } from 'node:crypto';
 import { EncryptJWT, errors, jwtDecrypt, type JWTPayload } from 'jose';
+import type { Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import type { Clock } from '../clock.js';
 
 export interface SealedClaimsOptions {
   /** At least 32 bytes that nobody can guess. */

@@ -1,8 +1,8 @@
 // Sessions of people who signed in here: sealed into a cookie, renewed in use, ended by sign-out.
 import { createHmac, hash, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { JWTPayload } from 'jose';
+import { systemClock, type Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import { systemClock, type Clock } from '../clock.js';
 import type { Identity, Principal } from '../principal.js';
 import type { IssuerOptions } from '../tokens/issuer-options.js';
 import type { RoleClaims } from '../tokens/role-claims.js';

@@ -1,6 +1,6 @@
 // Signing in at this server: the code flow at one issuer, and the session at its end.
+import { systemClock, type Clock } from '../../clock.js';
 import { KeyholeError, isKeyholeError } from '../../errors.js';
-import { systemClock, type Clock } from '../clock.js';
 import { networkOf } from '../network.js';
 import type { Agents } from '../outgoing/connecting.js';
 import type { Identity } from '../principal.js';

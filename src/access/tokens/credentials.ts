@@ -1,7 +1,7 @@
 // Named secrets for programs that cannot sign in: how one is made, and who presents one.
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { systemClock, type Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import { systemClock, type Clock } from '../clock.js';
 import type { Authenticator, Principal } from '../principal.js';
 
 export interface Credential {

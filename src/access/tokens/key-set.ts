@@ -7,8 +7,8 @@ import {
   type JWSHeaderParameters,
 } from 'jose';
 import { untilAborted } from '../../aborting.js';
+import { ageMs, momentOf, type Clock, type Moment } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import { ageMs, momentOf, type Clock, type Moment } from '../clock.js';
 import type { AccessLogger } from '../logger.js';
 import type { FetchJson } from '../outgoing/fetch-json.js';
 import { isRecord, signingKeys } from './signing-keys.js';

@@ -2,8 +2,8 @@
 import { hash } from 'node:crypto';
 import { errors, jwtVerify, type JWTPayload } from 'jose';
 import { untilAborted } from '../../aborting.js';
+import { systemClock, type Clock } from '../../clock.js';
 import { isKeyholeError, KeyholeError } from '../../errors.js';
-import { systemClock, type Clock } from '../clock.js';
 import { silentLogger, type AccessLogger } from '../logger.js';
 import { fetchJson as httpsFetchJson, type FetchJson } from '../outgoing/fetch-json.js';
 import type { Authenticator, Principal } from '../principal.js';

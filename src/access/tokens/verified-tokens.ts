@@ -1,5 +1,5 @@
 // Tokens that were verified lately, by their SHA-256, so that a burst of requests costs one signature check.
-import { ageMs, momentOf, type Clock, type Moment } from '../clock.js';
+import { ageMs, momentOf, type Clock, type Moment } from '../../clock.js';
 import type { Principal } from '../principal.js';
 import type { KeySet } from './key-set.js';
 

@@ -1,8 +1,8 @@
 // How much one caller may ask for: requests a second with a burst, payloads and calls to key services a minute.
 import type { Principal } from '../../access/principal.js';
+import type { MonotonicClock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
 import { CALLER_KEY_CALLS_PER_MINUTE, MAX_WAIT_MS, type Limits } from '../limits.js';
-import type { MonotonicClock } from '../parts.js';
 
 /** Callers remembered; beyond it the one that asked longest ago is forgotten. */
 const MAX_CALLERS = 10_000;

@@ -1,7 +1,7 @@
 // How long a caller waits for the parts we ask on their behalf, all of them together.
+import type { MonotonicClock } from '../../clock.js';
 import { KeyholeError, type HttpErrorCode } from '../../errors.js';
 import { CALLER_DEADLINE_MS } from '../limits.js';
-import type { MonotonicClock } from '../parts.js';
 
 /** One a request. The time a caller takes to send the body does not count. */
 export class CallerDeadline {

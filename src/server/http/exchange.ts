@@ -1,9 +1,9 @@
 // One request and its one answer: the headers every answer carries, and what is told of it afterwards.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { MonotonicClock } from '../../clock.js';
 import type { ErrorResponse } from '../error-response.js';
 import { ANSWER_TIMEOUT_MS } from '../limits.js';
-import type { MonotonicClock } from '../parts.js';
 
 /** What happened, once the connection is done with an answer. */
 export interface Told {

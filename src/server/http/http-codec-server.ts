@@ -9,6 +9,7 @@ import {
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { systemClock, type Clock } from '../../clock.js';
 import { Admission } from '../admission/admission.js';
 import { CallerBudgets } from '../admission/caller-budgets.js';
 import type { CodecServer } from '../app.js';
@@ -19,7 +20,7 @@ import {
   MAX_STRANGER_CONNECTIONS,
   REQUEST_TIMEOUT_MS,
 } from '../limits.js';
-import { systemClock, type CodecServerParts, type ServerClock } from '../parts.js';
+import type { CodecServerParts } from '../parts.js';
 import { answerRequest } from '../request.js';
 import { countMalformed, countRefusal } from '../stranger-refusals.js';
 import { spanOf, tell } from '../telemetry/told.js';
@@ -37,7 +38,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 export class HttpCodecServer implements CodecServer {
   #setup: Setup;
-  readonly #clock: ServerClock;
+  readonly #clock: Clock;
   readonly #admission = new Admission();
   readonly #budgets: CallerBudgets;
   readonly #connections = new Connections();

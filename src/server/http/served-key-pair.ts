@@ -1,6 +1,7 @@
 // The certificate and key that the HTTPS listener serves: exchanged when their files change, warned of before they end.
 import type { Server } from 'node:https';
-import type { CodecServerParts, ServerClock } from '../parts.js';
+import type { Clock } from '../../clock.js';
+import type { CodecServerParts } from '../parts.js';
 import { loggedError } from '../telemetry/error-log.js';
 import { KeyPairRefused, loadKeyPair, watchKeyPair } from './tls.js';
 
@@ -8,13 +9,13 @@ const EXPIRY_WARNING_MS = 14 * 86_400_000;
 
 export class ServedKeyPair {
   readonly #server: Server;
-  readonly #clock: ServerClock;
+  readonly #clock: Clock;
   readonly #parts: () => CodecServerParts;
   #expiresAtMs: number | undefined;
   #unwatch: () => void = () => undefined;
 
   /** `parts` as they are at the moment: a reload of the configuration may name other files. */
-  constructor(server: Server, clock: ServerClock, parts: () => CodecServerParts) {
+  constructor(server: Server, clock: Clock, parts: () => CodecServerParts) {
     this.#server = server;
     this.#clock = clock;
     this.#parts = parts;

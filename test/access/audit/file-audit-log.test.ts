@@ -26,8 +26,8 @@ import type { AuditEvent, AuditLog } from '../../../src/access/audit/audit-log.j
 import { openAuditFile, type AuditFileOptions } from '../../../src/access/audit/file-audit-log.js';
 import { filesOfRecord } from '../../../src/access/audit/tail.js';
 import { verifyAudit } from '../../../src/access/audit/verify.js';
+import { FakeClock } from '../../fake-clock.js';
 import { plantSecret } from '../../streams.js';
-import { FakeClock } from '../fake-clock.js';
 import { auditEvent, filesOf, linesOf, told, toldInAll, WRITER } from './events.js';
 import { errorOf, Faults, gate } from './faulty-files.js';
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { GroupCommit, Refusals } from '../../../src/access/audit/group-commit.js';
 import { configurationRecord } from '../../../src/access/audit/record.js';
-import { systemClock } from '../../../src/access/clock.js';
+import { systemClock } from '../../../src/clock.js';
 import { gate } from './faulty-files.js';
 
 const DEADLINE_MS = 1_000;

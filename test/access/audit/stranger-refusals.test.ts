@@ -9,7 +9,7 @@ import type { AuditRecord } from '../../../src/access/audit/ocsf.js';
 import { StrangerRefusals } from '../../../src/access/audit/stranger-refusals.js';
 import { verifyAudit } from '../../../src/access/audit/verify.js';
 import { networkOf } from '../../../src/access/network.js';
-import { FakeClock } from '../fake-clock.js';
+import { FakeClock } from '../../fake-clock.js';
 import { auditEvent, linesOf, told, visit, WRITER } from './events.js';
 import { ocsfMistakes } from './ocsf.js';
 

@@ -1,6 +1,6 @@
 // What a verifier makes of a token, and what a good one says.
-import type { Clock } from '../../../src/access/clock.js';
 import type { Authenticator, Principal } from '../../../src/access/principal.js';
+import type { Clock } from '../../../src/clock.js';
 import { isKeyholeError, type KeyholeError } from '../../../src/errors.js';
 import { keepStream } from '../../streams.js';
 import { patient } from '../principals.js';

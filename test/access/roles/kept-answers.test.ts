@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { CachedAnswer } from '../../../src/access/roles/cached-answer.js';
 import { KeptAnswers } from '../../../src/access/roles/kept-answers.js';
-import { systemClock } from '../../../src/access/clock.js';
+import { systemClock } from '../../../src/clock.js';
 import { patient } from '../principals.js';
 
 const loaded: string[] = [];

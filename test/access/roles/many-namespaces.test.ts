@@ -1,5 +1,6 @@
 // Many namespaces whose lists are kept fresh at once: how much that asks of the API, and how old what is known becomes.
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { fixedApiKey } from '../../../src/access/roles/api-key.js';
 import type { CloudAssignment, CloudUser } from '../../../src/access/roles/cloud-access.js';
 import type {
   CloudLists,
@@ -7,12 +8,11 @@ import type {
   Page,
   PageQuestion,
 } from '../../../src/access/roles/cloud-operations-client.js';
-import { fixedApiKey } from '../../../src/access/roles/api-key.js';
 import { OperationsError } from '../../../src/access/roles/operations-error.js';
 import { RequestBudget } from '../../../src/access/roles/request-budget.js';
 import type { RoleAnswer } from '../../../src/access/roles/role-source.js';
 import { TemporalCloudRoles } from '../../../src/access/roles/temporal-cloud.js';
-import { FakeClock } from '../fake-clock.js';
+import { FakeClock } from '../../fake-clock.js';
 import { patient, principal } from '../principals.js';
 
 const ALICE = 'alice@example.com';

@@ -1,7 +1,7 @@
 // How many requests a second go out to the Operations API, and whose turn it is when they are too few.
 import { expect, test } from 'vitest';
 import { RequestBudget, type Lane } from '../../../src/access/roles/request-budget.js';
-import { FakeClock } from '../fake-clock.js';
+import { FakeClock } from '../../fake-clock.js';
 import { patient } from '../principals.js';
 
 test('40 requests go out at once, then 10 a second, and never more however long it was quiet', async () => {

@@ -4,13 +4,13 @@ import { Policy } from '../../../src/access/policy.js';
 import { fixedApiKey } from '../../../src/access/roles/api-key.js';
 import { TemporalCloudRoles } from '../../../src/access/roles/temporal-cloud.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { FakeClock } from '../../fake-clock.js';
 import {
   startCloudOperations,
   type CloudGroupOfPeople,
   type CloudOperationsStandIn,
   type CloudPerson,
 } from '../../parts/cloud-operations.js';
-import { FakeClock } from '../fake-clock.js';
 import { patient, principal } from '../principals.js';
 import { randomFrom, seedOfThisRun, volume, type Random } from '../random.js';
 

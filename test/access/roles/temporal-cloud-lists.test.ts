@@ -9,6 +9,7 @@ import {
   type TemporalCloudRolesOptions,
 } from '../../../src/access/roles/temporal-cloud.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { FakeClock } from '../../fake-clock.js';
 import {
   startCloudOperations,
   type CloudMethod,
@@ -17,7 +18,6 @@ import {
 } from '../../parts/cloud-operations.js';
 import { plantSecret } from '../../streams.js';
 import { KeptLog } from '../audit/kept-log.js';
-import { FakeClock } from '../fake-clock.js';
 import { patient, principal } from '../principals.js';
 
 const ORDERS = 'orders.a1b2c';

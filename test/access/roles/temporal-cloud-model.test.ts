@@ -6,13 +6,13 @@ import { CloudOperationsClient } from '../../../src/access/roles/cloud-operation
 import { RequestBudget } from '../../../src/access/roles/request-budget.js';
 import { TemporalCloudRoles } from '../../../src/access/roles/temporal-cloud.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { FakeClock } from '../../fake-clock.js';
 import {
   startCloudOperations,
   type CloudGroupOfPeople,
   type CloudPerson,
   type KeyStanding,
 } from '../../parts/cloud-operations.js';
-import { FakeClock } from '../fake-clock.js';
 import { patient, principal } from '../principals.js';
 import { randomFrom, seedOfThisRun, type Random } from '../random.js';
 

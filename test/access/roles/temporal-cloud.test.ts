@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { systemClock } from '../../../src/access/clock.js';
 import { Policy, type Rule } from '../../../src/access/policy.js';
 import { apiKeyFile, fixedApiKey } from '../../../src/access/roles/api-key.js';
 import type { CloudUser } from '../../../src/access/roles/cloud-access.js';
@@ -13,7 +12,9 @@ import {
   TemporalCloudRoles,
   type TemporalCloudRolesOptions,
 } from '../../../src/access/roles/temporal-cloud.js';
+import { systemClock } from '../../../src/clock.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { FakeClock } from '../../fake-clock.js';
 import {
   startCloudOperations,
   type CloudMethod,
@@ -22,7 +23,6 @@ import {
 } from '../../parts/cloud-operations.js';
 import { plantSecret } from '../../streams.js';
 import { KeptLog } from '../audit/kept-log.js';
-import { FakeClock } from '../fake-clock.js';
 import { patient, principal } from '../principals.js';
 
 const ORDERS = 'orders.a1b2c';

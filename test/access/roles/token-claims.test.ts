@@ -6,7 +6,7 @@ import type { Principal } from '../../../src/access/principal.js';
 import { TokenClaimsRoles } from '../../../src/access/roles/token-claims.js';
 import type { RoleClaimPaths } from '../../../src/access/tokens/role-claims.js';
 import { principalOf } from '../../../src/access/tokens/token-principal.js';
-import { FakeClock } from '../fake-clock.js';
+import { FakeClock } from '../../fake-clock.js';
 import { patient } from '../principals.js';
 
 const ORDERS = 'orders';

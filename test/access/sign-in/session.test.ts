@@ -4,8 +4,8 @@ import { SealedClaims } from '../../../src/access/sign-in/sealed-claims.js';
 import { cookieNamed, isSameSite, SESSION_COOKIE } from '../../../src/access/sign-in/session-cookie.js';
 import { Sessions } from '../../../src/access/sign-in/session.js';
 import type { IssuerOptions } from '../../../src/access/tokens/issuer-options.js';
+import { FakeClock } from '../../fake-clock.js';
 import { plantSecret } from '../../streams.js';
-import { FakeClock } from '../fake-clock.js';
 
 const SECRET = plantSecret('session-secret-4f0c8b6d2a915e73-4f0c8b6d2a915e73');
 const ORIGIN = 'https://codec.example.com';

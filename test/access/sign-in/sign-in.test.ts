@@ -4,8 +4,8 @@ import { SIGN_IN_COOKIE } from '../../../src/access/sign-in/session-cookie.js';
 import { sameSiteFor, SignIn, type SignInOptions } from '../../../src/access/sign-in/sign-in.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
 import { isKeyholeError } from '../../../src/errors.js';
+import { FakeClock } from '../../fake-clock.js';
 import { plantSecret } from '../../streams.js';
-import { FakeClock } from '../fake-clock.js';
 import { HttpsIssuer, json } from '../tokens/https-issuer.js';
 import { forge, hmac, sign, signingKey, type Claims, type SigningKey } from '../tokens/signing.js';
 

@@ -10,8 +10,8 @@ import {
   CredentialAuthenticator,
   type Credential,
 } from '../../../src/access/tokens/credentials.js';
+import { FakeClock } from '../../fake-clock.js';
 import { plantSecret } from '../../streams.js';
-import { FakeClock } from '../fake-clock.js';
 import { patient, principal } from '../principals.js';
 
 const ORDERS = 'orders.a1b2c';

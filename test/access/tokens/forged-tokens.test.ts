@@ -4,8 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CompactEncrypt, exportSPKI, importJWK, type CryptoKey } from 'jose';
 import { TokenVerifier } from '../../../src/access/tokens/token-verifier.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { FakeClock } from '../../fake-clock.js';
 import { claimsOf, verdictOn } from '../audit/verdicts.js';
-import { FakeClock } from '../fake-clock.js';
 import { HttpsIssuer } from './https-issuer.js';
 import {
   es256,

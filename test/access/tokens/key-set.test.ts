@@ -7,9 +7,9 @@ import type { IssuerOptions } from '../../../src/access/tokens/issuer-options.js
 import { signingKeys } from '../../../src/access/tokens/signing-keys.js';
 import { TokenVerifier } from '../../../src/access/tokens/token-verifier.js';
 import { makeCertificates, type Certificates } from '../../../src/dev/certificates.js';
+import { FakeClock } from '../../fake-clock.js';
 import { KeptLog } from '../audit/kept-log.js';
 import { claimsOf, verdictOn } from '../audit/verdicts.js';
-import { FakeClock } from '../fake-clock.js';
 import { patient } from '../principals.js';
 import { HttpsIssuer, json, text, type Answer } from './https-issuer.js';
 import { forge, rs256, sign, signingKey, type Claims, type SigningKey } from './signing.js';

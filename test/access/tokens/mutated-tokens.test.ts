@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TokenVerifier } from '../../../src/access/tokens/token-verifier.js';
 import { makeCertificates } from '../../../src/dev/certificates.js';
+import { FakeClock } from '../../fake-clock.js';
 import { claimsOf, verdictOn } from '../audit/verdicts.js';
-import { FakeClock } from '../fake-clock.js';
 import { randomFrom, seedOfThisRun, volume, type Random } from '../random.js';
 import { HttpsIssuer } from './https-issuer.js';
 import { sign, signingKey } from './signing.js';

@@ -1,9 +1,9 @@
 // Hostile key sets and discovery documents: keys of other people verify nothing, and no answer is a fault of ours.
 import { TokenVerifier } from '../../../src/access/tokens/token-verifier.js';
 import { isKeyholeError } from '../../../src/errors.js';
-import { FakeClock } from '../../access/fake-clock.js';
 import { patient } from '../../access/principals.js';
 import { sign, signingKey } from '../../access/tokens/signing.js';
+import { FakeClock } from '../../fake-clock.js';
 import { anyValue, pick } from '../mutate.js';
 import type { FuzzTarget } from '../target.js';
 

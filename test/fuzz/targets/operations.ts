@@ -14,11 +14,11 @@ import {
 } from '../../../src/access/roles/cloud-operations-client.js';
 import { RequestBudget } from '../../../src/access/roles/request-budget.js';
 import { TemporalCloudRoles } from '../../../src/access/roles/temporal-cloud.js';
-import { systemClock } from '../../../src/access/clock.js';
-import { isKeyholeError } from '../../../src/errors.js';
+import { systemClock } from '../../../src/clock.js';
 import { makeCertificates } from '../../../src/dev/certificates.js';
-import type { Random } from '../../access/random.js';
+import { isKeyholeError } from '../../../src/errors.js';
 import { patient, principal } from '../../access/principals.js';
+import type { Random } from '../../access/random.js';
 import { mutated } from '../mutate.js';
 import type { FuzzTarget } from '../target.js';
 

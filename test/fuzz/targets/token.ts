@@ -1,9 +1,9 @@
 // Text in place of a token: nobody is let in but by the token itself.
 import { TokenVerifier } from '../../../src/access/tokens/token-verifier.js';
 import { isKeyholeError } from '../../../src/errors.js';
-import { FakeClock } from '../../access/fake-clock.js';
 import { patient } from '../../access/principals.js';
 import { forge, hmac, sign, signingKey } from '../../access/tokens/signing.js';
+import { FakeClock } from '../../fake-clock.js';
 import { mutated, pick } from '../mutate.js';
 import type { FuzzTarget } from '../target.js';
 

@@ -1,5 +1,5 @@
 // A clock that only the test moves.
-import type { Clock } from '../../src/access/clock.js';
+import type { Clock } from '../src/clock.js';
 
 export class FakeClock implements Clock {
   wallMs = Date.parse('2026-11-24T12:00:00Z');
