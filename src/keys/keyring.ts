@@ -60,6 +60,9 @@ const SEVERAL = Symbol('several namespaces');
 /** Namespaces kept resolved; beyond it the oldest is forgotten. */
 const MAX_RESOLVED = 10_000;
 
+/** Told which namespace a wrapping key is used in: its identity (`WrappingKey.identityOf`), and its configured name. */
+export type NoteUse = (key: { readonly identity: string; readonly name: string }, namespace: string) => void;
+
 /**
  * The wrapping keys of all namespaces. The most specific entry wins: a name beats a pattern, then more literal
  * characters; a tie is a `TypeError` at construction, and so is a format without binding under a key that several

@@ -1,30 +1,14 @@
 // Data keys: their limits are never passed, their calls never repeated, their caches end.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { KeyholeError, Keyring } from '../../src/index.js';
-import {
-  DataKeys,
-  MAX_BYTES,
-  MAX_MESSAGES,
-  type Clock,
-  type DataKeyReference,
-  type SealingKey,
-} from '../../src/keys/data-keys.js';
+import { DataKeys, type DataKeyReference, type SealingKey } from '../../src/keys/data-keys.js';
 import { KeyCalls } from '../../src/keys/key-calls.js';
+import { MAX_BYTES, MAX_MESSAGES } from '../../src/keys/sealing-keys.js';
 import { FakeWrappingKey } from '../../src/testing.js';
+import { FakeClock } from '../fake-clock.js';
 
 const NAMESPACE = 'orders.a1b2c';
 const MINUTE_MS = 60_000;
-
-class FakeClock implements Clock {
-  wallMs = 1_800_000_000_000;
-  monotonicMs = 5_000;
-  wall = (): number => this.wallMs;
-  monotonic = (): number => this.monotonicMs;
-  pass(ms: number): void {
-    this.wallMs += ms;
-    this.monotonicMs += ms;
-  }
-}
 
 let key: FakeWrappingKey;
 let clock: FakeClock;
