@@ -47,6 +47,16 @@ export class PayloadCipher {
     this.#now = now;
   }
 
+  /** Whether any key is configured for a namespace; where none is, nothing opens. */
+  serves(namespace: string): boolean {
+    try {
+      this.#keyring.forNamespace(namespace);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /**
    * Seals a payload for a namespace, in the format that the keyring says.
    *

@@ -37,8 +37,11 @@ export interface CallerRequest {
   asksForKey(wrapped: Uint8Array): void;
   /** Asks the policy. @throws KeyholeError `authz_unavailable` */
   decide(action: Action, namespace: string): Promise<Decision>;
-  /** The same for several namespaces at once, in their order: one wait, and one time for all. */
-  decideAll(action: Action, namespaces: readonly string[]): Promise<readonly Decision[]>;
+  /**
+   * The same for several namespaces at once, in their order: one wait, and two seconds for all. Where roles cannot be
+   * told, or not in time, `authz_unavailable` stands in that one's place.
+   */
+  decideAll(action: Action, namespaces: readonly string[]): Promise<readonly (Decision | KeyholeError)[]>;
   /** Reads the body, now and not before. @throws KeyholeError for a body that is too large or holds no payloads. */
   payloads(): Promise<Payload[]>;
   /** The same for somebody who is refused. @throws KeyholeError `refusal`, where too many are served already. */

@@ -35,7 +35,12 @@ function verified(
   deadline: CallerDeadline,
 ): Promise<Principal> {
   const { authenticator, options } = setup.parts;
-  const network = (): Waiter => ({ name: `network ${networkOf(address)}`, exceeded: overloaded });
+  const network: Waiter = {
+    get name() {
+      return `network ${networkOf(address)}`;
+    },
+    exceeded: overloaded,
+  };
   const refusal = admission.waits.refusal(network, options.limits);
   const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
   return admission.waits.during(

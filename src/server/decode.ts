@@ -9,8 +9,8 @@ import { failureCode, openPayloads, type Opened } from './opening.js';
 
 /**
  * In this order: somebody who may not decode here is refused; what will pass later fails the whole request; nothing
- * sealed in it, or something opened, is a success with the rest unchanged; if the policy kept every sealed payload
- * closed, that is a refusal; else nothing could be opened.
+ * sealed in it, or something opened, is a success with the rest unchanged; then roles that nobody can tell now; if the
+ * policy kept every sealed payload closed, that is a refusal; else nothing could be opened.
  *
  * @throws KeyholeError
  */
@@ -25,8 +25,11 @@ export async function decode(request: CallerRequest): Promise<Reply> {
   if (findings.opened > 0 || findings.failed + findings.refused === 0) {
     return { outcome: 'ok', payloads: payloads.map((payload, index) => openedOr(results[index], payload)) };
   }
-  const [refused] = results.filter((result) => result.kind === 'refused');
-  if (refused !== undefined && findings.failed === 0) return denied(request, refused.error, payloads);
+  const refused = results.filter((result) => result.kind === 'refused').map(({ error }) => error);
+  const [first] = refused;
+  const passing = refused.find(({ code }) => code === 'authz_unavailable');
+  if (passing !== undefined) throw passing;
+  if (first !== undefined && findings.failed === 0) return denied(request, first, payloads);
   throw nothingOpened(results);
 }
 

@@ -2,9 +2,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '@temporalio/common';
 import type { AuditEvent } from '../access/audit/audit-log.js';
-import type { Action, Authorizer } from '../access/policy.js';
+import type { Action, Authorizer, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
-import { KeyholeError } from '../errors.js';
+import { isKeyholeError, KeyholeError } from '../errors.js';
 import { beyondRate } from './admission/caller-budgets.js';
 import { CallerDeadline } from './admission/caller-deadline.js';
 import { shareOf, shareOfRefused, type Share } from './admission/share.js';
@@ -18,7 +18,7 @@ import { Findings } from './findings.js';
 import { CallerGone, readBody } from './http/request-body.js';
 import { writePayloads } from './json/payload-json-writer.js';
 import { readPayloads } from './json/payload-json.js';
-import { MAX_WAIT_MS, RECORD_DEADLINE_MS } from './limits.js';
+import { MAX_WAIT_MS, OTHERS_DEADLINE_MS, RECORD_DEADLINE_MS } from './limits.js';
 import { during } from './telemetry/tracing.js';
 import type { Turn } from './turn.js';
 
@@ -95,25 +95,32 @@ type Asking<T> = (authorizer: Authorizer, signal: AbortSignal) => Promise<T>;
  */
 export function decided<T>(
   { admission, setup }: Turn,
-  { principal, deadline }: Pick<Asked, 'principal' | 'deadline'>,
+  { principal, deadline, wanted, mostMs }: Waiting,
   ask: Asking<T>,
 ): Promise<T> {
   const { authorizer, options } = setup.parts;
-  const waiter = (): Waiter => waiterOf(principal);
+  const waiter = waiterOf(principal, wanted);
   const refusal = admission.waits.refusal(waiter, options.limits);
   const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
   return admission.waits.during(
     waiter,
     options.limits,
     () => ask(authorizer, signal),
-    (answer) => deadline.run('authz_unavailable', () => answer),
+    (answer) => deadline.run('authz_unavailable', () => answer, mostMs),
   );
 }
 
-function waiterOf({ issuer, subject }: Principal): Waiter {
+/** Who waits for roles: on which namespaces, and how long at most, if not until the deadline. */
+interface Waiting extends Pick<Asked, 'principal' | 'deadline'> {
+  readonly wanted: readonly string[];
+  readonly mostMs?: number;
+}
+
+function waiterOf({ issuer, subject }: Principal, wanted: readonly string[]): Waiter {
   const message = 'too many of your requests wait for your roles: try again later';
   return {
     name: `caller ${issuer} ${subject}`,
+    wanted,
     exceeded: () => new KeyholeError('rate_limited', message),
   };
 }
@@ -137,8 +144,8 @@ function callerRequest(
 ): CallerRequest {
   const { cipher, options, metrics, tracing } = turn.setup.parts;
   const askedFor = new Set<string>();
-  const asked = <T>(ask: Asking<T>): Promise<T> =>
-    during(tracing, 'look up roles', () => decided(turn, { principal, deadline }, ask));
+  const asked = <T>(waiting: Pick<Waiting, 'wanted' | 'mostMs'>, ask: Asking<T>): Promise<T> =>
+    during(tracing, 'look up roles', () => decided(turn, { principal, deadline, ...waiting }, ask));
   return {
     principal,
     action,
@@ -157,22 +164,39 @@ function callerRequest(
     denied: options.denied,
     cipher,
     decide: async (action, namespace) => {
-      const decision = await asked((authorizer, signal) =>
+      const decision = await asked({ wanted: [namespace] }, (authorizer, signal) =>
         authorizer.decide(principal, action, namespace, signal),
       );
       metrics?.decisionAge(decision.ageMs);
       return decision;
     },
     decideAll: async (action, namespaces) => {
-      const decisions = await asked((authorizer, signal) =>
-        Promise.all(namespaces.map((namespace) => authorizer.decide(principal, action, namespace, signal))),
+      const told = new Map<string, Decision | KeyholeError>();
+      const telling = asked({ wanted: namespaces, mostMs: OTHERS_DEADLINE_MS }, (authorizer, signal) =>
+        Promise.all(
+          namespaces.map(async (namespace) => {
+            const decision = authorizer.decide(principal, action, namespace, signal);
+            told.set(namespace, await decision.catch(unavailable));
+          }),
+        ),
       );
-      for (const { ageMs } of decisions) metrics?.decisionAge(ageMs);
-      return decisions;
+      const late = await telling.then(() => undefined, unavailable);
+      for (const one of told.values()) if (!isKeyholeError(one)) metrics?.decisionAge(one.ageMs);
+      return namespaces.map((namespace) => told.get(namespace) ?? late ?? lost(namespace));
     },
     payloads: () => payloadsOf(turn, principal, shareOf(principal, options.limits)),
     refusedPayloads: (refusal) => payloadsOf(turn, principal, shareOfRefused(refusal, options.limits)),
   };
+}
+
+/** @throws `error`, unless it says that roles cannot be told now. */
+function unavailable(error: unknown): KeyholeError {
+  if (isKeyholeError(error) && error.code === 'authz_unavailable') return error;
+  throw error;
+}
+
+function lost(namespace: string): never {
+  throw new TypeError(`no decision for ${namespace}`);
 }
 
 async function payloadsOf(turn: Turn, principal: Principal, share: Share): Promise<Payload[]> {

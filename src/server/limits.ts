@@ -107,6 +107,9 @@ export const ANSWER_TIMEOUT_MS = 30_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** What the caller waits at most for the parts we ask: identity, roles, key service. */
 export const CALLER_DEADLINE_MS = 5_000;
+/** Of that, for the roles on namespaces that payloads are bound to beside the requested one; so many such namespaces. */
+export const OTHERS_DEADLINE_MS = 2_000;
+export const MAX_OTHER_NAMESPACES = 12;
 /** How long the record of a request may take; the log itself gives up earlier. */
 export const RECORD_DEADLINE_MS = 2_000;
 /** How long a request waits for its turn. */

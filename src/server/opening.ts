@@ -5,7 +5,7 @@ import { readMark, type Mark, type SealedMark } from '../codec/marks.js';
 import { isKeyholeError, isPassing, KeyholeError, type KeyholeErrorCode } from '../errors.js';
 import type { CallerRequest } from './caller-request.js';
 import { eachOf } from './each-of.js';
-import { MAX_DATA_KEYS } from './limits.js';
+import { MAX_DATA_KEYS, MAX_OTHER_NAMESPACES } from './limits.js';
 
 /** What became of one payload. */
 export type Opened =
@@ -117,7 +117,10 @@ function assertFewDataKeys(marks: readonly Read[]): void {
   );
 }
 
-/** Asks once for each other namespace that payloads are bound to; answers those that are refused. */
+/**
+ * Asks once for each other namespace that payloads are bound to, and for which a key is configured; answers those that
+ * are refused, be it that nobody can tell now: a payload closes no other by what it says of itself.
+ */
 async function judgeNamespaces(
   request: CallerRequest,
   marks: readonly Read[],
@@ -127,15 +130,20 @@ async function judgeNamespaces(
   const refusals = new Map<string, KeyholeError>();
   for (const namespace of bound) request.findings.boundTo(namespace);
   bound.delete(request.namespace);
-  if (bound.size === 0) return refusals;
-  const namespaces = [...bound];
-  const decisions = await request.decideAll('decode', namespaces);
-  for (const [index, namespace] of namespaces.entries()) {
-    const decision = decisions[index];
-    if (decision === undefined) throw new TypeError(`no decision for ${namespace}`);
-    if (!decision.allowed) refusals.set(namespace, new KeyholeError(decision.code, decision.message));
+  const others = [...bound].filter((namespace) => request.cipher.serves(namespace));
+  for (const namespace of others.splice(MAX_OTHER_NAMESPACES)) refusals.set(namespace, tooMany());
+  if (others.length === 0) return refusals;
+  for (const [index, decision] of (await request.decideAll('decode', others)).entries()) {
+    const namespace = others[index] ?? '';
+    if (isKeyholeError(decision)) refusals.set(namespace, decision);
+    else if (!decision.allowed) refusals.set(namespace, new KeyholeError(decision.code, decision.message));
   }
   return refusals;
+}
+
+function tooMany(): KeyholeError {
+  const message = `the payloads of one request are bound to more than ${MAX_OTHER_NAMESPACES} other namespaces`;
+  return new KeyholeError('payload_invalid', message);
 }
 
 /** @param layer - what was inside of an outer compression; else the payload itself. */

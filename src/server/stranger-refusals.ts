@@ -1,9 +1,9 @@
 // Refusals of those whom nobody knows: they have no records of their own and are counted.
-import { isNamespace } from '../codec/namespace.js';
 import type { Told } from './http/exchange.js';
 import type { BareAnswer } from './http/malformed.js';
 import type { RequestHeaders } from './http/request-headers.js';
 import { routeName, type Route } from './http/route.js';
+import { mayBeNamespace } from './request-namespace.js';
 import type { Setup } from './turn.js';
 
 /** What nobody was known for has no record of its own. An answer that never left is no refusal; nor is one on health. */
@@ -14,7 +14,7 @@ export function countRefusal(
 ): void {
   if (code === 'ok' || status === 0 || route.kind === 'live' || route.kind === 'ready') return;
   const named = (route.kind === 'codec' ? route.namespace : undefined) ?? headers.namespace;
-  const namespace = named !== undefined && isNamespace(named) ? named : undefined; // else it may be a token, misplaced
+  const namespace = named !== undefined && mayBeNamespace(named) ? named : undefined; // else it may be a token, misplaced
   parts.audit.refused({ requestId, route: routeName(route), status, code, message, address, namespace });
 }
 

@@ -188,6 +188,54 @@ describe('a payload that is bound to another namespace', () => {
     expect(running.audit.events[0]?.payloads).toMatchObject({ opened: 0, refused: 1 });
   });
 
+  test('closes no other where nobody can tell the roles on its own; alone it is a 503', async () => {
+    await restart({ options: { denied: 'encrypted' } });
+    running.authorizer.untold.add(BILLING);
+    const foreign = await sealed(BILLING);
+    const body = bodyOf(foreign, await sealed(ORDERS));
+    const answer = await running.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+    expect([answer.status, asJson(answer.payloads()[0])]).toEqual([200, asJson(foreign)]);
+    expect(textOf(answer.payloads()[1])).toBe(SECRET);
+    const alone = await running.ask('/decode', { as: 'admin', namespace: ORDERS, body: bodyOf(foreign) });
+    expect([alone.status, alone.code()]).toEqual([503, 'authz_unavailable']);
+  });
+
+  test('has two seconds for its roles to be told, and leaves the rest of the time to the keys', async () => {
+    const [foreign, own] = [await sealed(BILLING), await sealed(ORDERS)];
+    running.authorizer.silent.add(BILLING);
+    running.dataKeys.clear();
+    running.key.calls.length = 0;
+    let open = (): void => undefined;
+    running.key.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const asked = running.ask('/decode', { as: 'admin', namespace: ORDERS, body: bodyOf(foreign, own) });
+    await expect.poll(() => running.key.calls, { timeout: 10_000 }).toHaveLength(1);
+    setTimeout(open, 300); // the key service takes its time
+    const answer = await asked;
+    expect([answer.status, textOf(answer.payloads()[1])]).toEqual([200, SECRET]);
+    expect(running.audit.events[0]?.payloads).toMatchObject({ opened: 1, refused: 1 });
+  });
+
+  test('for which no key is configured has nobody asked for roles', async () => {
+    await restart({ entries: (key) => [{ namespaces: [ORDERS], wrap: () => key, sharesKey: true }] });
+    const own = await sealed(ORDERS);
+    const made = { ...own, metadata: { ...own.metadata, 'encryption-namespace': Buffer.from('made.up') } };
+    const answer = await running.ask('/decode', { as: 'admin', namespace: ORDERS, body: bodyOf(made, own) });
+    expect([answer.status, textOf(answer.payloads()[1])]).toEqual([200, SECRET]);
+    expect(running.authorizer.asked).toEqual([`admin@example.com decode ${ORDERS}`]);
+    expect(running.audit.events[0]?.payloads).toMatchObject({ opened: 1, failed: 1 });
+  });
+
+  test('stays closed beyond a dozen such namespaces', async () => {
+    const others = await Promise.all(Array.from({ length: 15 }, (_, index) => sealed(`n${index}.a1b2c`)));
+    const body = bodyOf(...others, await sealed(ORDERS));
+    const answer = await running.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+    expect(answer.status).toBe(200);
+    expect(running.authorizer.asked).toHaveLength(13);
+    expect(running.audit.events[0]?.payloads).toMatchObject({ opened: 13, refused: 3 });
+  });
+
   test('stays closed when the requested namespace is not allowed, whatever its own says', async () => {
     running.authorizer.closed.add(ORDERS);
     const answer = await running.ask('/decode', {

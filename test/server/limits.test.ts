@@ -1,4 +1,6 @@
 // What one server takes on: places, waiting, bytes held, one caller's share, open connections.
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Principal } from '../../src/access/principal.js';
 import { isKeyholeError } from '../../src/errors.js';
@@ -369,6 +371,21 @@ describe('requests in progress on one connection', () => {
     open?.();
     expect((await post(server)).status).toBe(200);
   });
+});
+
+test('a connection is told from another of the same far end to another address of this machine', async () => {
+  const limits = DEFAULT_LIMITS;
+  running = await startServer({ limits, options: { listen: { host: '0.0.0.0', port: 0 } } });
+  const server = running;
+  const first = await connectRaw(server.port);
+  const { localPort = 0 } = first.socket;
+  const second = connect({ port: server.port, host: '127.0.0.2', localAddress: '127.0.0.1', localPort });
+  await once(second, 'connect');
+  second.end();
+  await once(second.resume(), 'close');
+  server.authenticator.gate = new Promise(() => undefined);
+  first.send(head('/decode', { ...HEADERS, 'Content-Length': '0' }).repeat(MAX_PIPELINED + 1));
+  expect(await first.closed()).toBe('');
 });
 
 test('behind requests in progress with 256 KiB of headers a connection has no further one', async () => {

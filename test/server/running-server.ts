@@ -67,9 +67,14 @@ export class TableAuthenticator implements Authenticator {
   }
 }
 
-/** The admin may do everything in every namespace but those in `closed`; the writer may encode; nobody else. */
+/**
+ * The admin may do everything in every namespace but those in `closed`; the writer may encode; nobody else. Of those in
+ * `untold` it cannot tell now, of those in `silent` it never does.
+ */
 export class TableAuthorizer implements Authorizer {
   readonly closed = new Set<string>();
+  readonly untold = new Set<string>();
+  readonly silent = new Set<string>();
   readonly asked: string[] = [];
   failure: Error | undefined;
   gate: Promise<void> | undefined;
@@ -78,6 +83,8 @@ export class TableAuthorizer implements Authorizer {
     this.asked.push(`${email ?? ''} ${action} ${namespace}`);
     await this.gate;
     if (this.failure !== undefined) throw this.failure;
+    if (this.untold.has(namespace)) throw new KeyholeError('authz_unavailable', 'roles cannot be told now');
+    if (this.silent.has(namespace)) await new Promise(() => undefined);
     const allowed =
       (email === 'admin@example.com' && !this.closed.has(namespace)) ||
       (email === 'writer@example.com' && action === 'encode');

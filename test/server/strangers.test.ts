@@ -8,7 +8,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AuditLog } from '../../src/access/audit/audit-log.js';
 import { openAuditFile } from '../../src/access/audit/file-audit-log.js';
 import { verifyAudit } from '../../src/access/audit/verify.js';
+import { createSecret } from '../../src/access/tokens/credentials.js';
 import { filesOf, linesOf, WRITER } from '../access/audit/events.js';
+import { plantSecret } from '../streams.js';
 import { connectRaw, head, statusesOf, type RawConnection } from './http/raw-connection.js';
 import {
   bodyOf,
@@ -27,6 +29,9 @@ const REQUESTS = STRESS ? 20_000 : 1_000;
 const CONNECTIONS = STRESS ? 1_024 : 200;
 const AT_ONCE = 25;
 const LIMITS = { connections: CONNECTIONS, callerBurst: 10_000, callerRequestsPerSecond: 10_000 };
+
+/** Of a program, as `credential create` makes it. */
+const SECRET = plantSecret(createSecret().secret);
 
 let server: RunningServer;
 afterEach(() => server.stop());
@@ -114,9 +119,17 @@ describe('a request that is refused before anybody is known', () => {
     server = await startServer();
     await server.ask('/decode', { namespace: `Bearer ${TOKENS.admin}` });
     await server.ask(`/${TOKENS.admin}/decode`);
+    await server.ask('/decode', { namespace: SECRET });
     await expect
       .poll(() => server.audit.strangers.map(({ namespace }) => namespace))
-      .toEqual([undefined, undefined]);
+      .toEqual([undefined, undefined, undefined]);
+  });
+
+  test('a credential in the place of a namespace is no namespace, and not told to anybody', async () => {
+    server = await startServer();
+    const answer = await server.ask(`/${SECRET}/decode`, { as: 'admin' });
+    expect([answer.status, answer.code()]).toEqual([400, 'namespace_invalid']);
+    expect(`${answer.body.toString()}${JSON.stringify(server.audit.events)}`).not.toContain(SECRET);
   });
 
   test('came from where a trusted proxy says', async () => {

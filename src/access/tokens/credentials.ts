@@ -32,6 +32,11 @@ export function isCredentialName(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text);
 }
 
+/** Whether a text has the form of our secrets, wherever it stands: it is then told to nobody. */
+export function looksLikeSecret(text: string): boolean {
+  return /^kh_[A-Za-z0-9_-]{43}$/.test(text);
+}
+
 /** A fresh secret of 256 random bits, and what the configuration keeps of it. */
 export function createSecret(): { readonly secret: string; readonly sha256: string } {
   const secret = `kh_${randomBytes(32).toString('base64url')}`;

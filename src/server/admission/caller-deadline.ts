@@ -23,17 +23,20 @@ export class CallerDeadline {
   /**
    * What `work` answers. Once the time is up, and whether work heeds `signal` or not, this rejects with `code`; work
    * that goes on may serve the next caller.
+   *
+   * @param mostMs - of the time, so much for this work: the rest is kept for what comes after it.
    */
-  async run<T>(code: HttpErrorCode, work: () => Promise<T>): Promise<T> {
+  async run<T>(code: HttpErrorCode, work: () => Promise<T>, mostMs = Infinity): Promise<T> {
     const startedMs = this.#clock.monotonic();
+    const leftMs = Math.max(0, this.#leftMs);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
         () => {
           reject(new KeyholeError(code, 'what this request needs did not answer in time'));
-          this.#abort?.abort();
+          if (leftMs <= mostMs) this.#abort?.abort();
         },
-        Math.max(0, this.#leftMs),
+        Math.min(leftMs, mostMs),
       );
     });
     try {

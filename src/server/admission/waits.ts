@@ -8,6 +8,8 @@ export interface Waiter {
   readonly name: string;
   /** What those are refused with that are too many of one name. */
   readonly exceeded: () => Error;
+  /** Names of what is loaded for it, if that is not there: of all that wait in one name together a dozen at most. */
+  readonly wanted?: readonly string[];
 }
 
 /**
@@ -17,6 +19,12 @@ export interface Waiter {
 const MAX_EXCESS_MS = 1_200;
 /** For how long after a refusal it may not. */
 const STRICT_MS = 60_000;
+
+/**
+ * Loaded at once in one name. Each may take a question to an API that answers ten a second: whoever has many loaded in
+ * vain would keep others from what they need once.
+ */
+export const MAX_WANTED = 12;
 
 /** What is not there yet at the end of a turn of the event loop. */
 const NOT_YET = Symbol('not yet');
@@ -30,6 +38,8 @@ const NOT_YET = Symbol('not yet');
 export class Waits {
   #all = 0;
   readonly #named = new Map<string, number>();
+  /** By name of the waiter and of what is wanted: how many want it, at hand or not. */
+  readonly #wanted = new Map<string, Map<string, number>>();
   #turn: Promise<typeof NOT_YET> | undefined;
   #strict: NodeJS.Timeout | undefined;
 
@@ -37,19 +47,23 @@ export class Waits {
    * What `work` answers; the request waits only if that is not there within this turn of the event loop. Work goes on for
    * one that is refused.
    *
-   * @param waiter - asked only where it waits.
    * @param inTime - what becomes of an answer that is waited for: a deadline.
    * @throws KeyholeError `overloaded`; what `waiter` says; what `work` and `inTime` throw.
    */
   async during<T>(
-    waiter: () => Waiter,
+    waiter: Waiter,
     limits: Limits,
     work: () => Promise<T>,
     inTime: (answer: Promise<T>) => Promise<T>,
   ): Promise<T> {
-    const answer = work();
-    const soon = await Promise.race([answer, this.#endOfTurn()]);
-    return soon === NOT_YET ? this.until(inTime(answer), waiter(), limits) : soon;
+    this.#want(waiter, 1);
+    try {
+      const answer = work();
+      const soon = await Promise.race([answer, this.#endOfTurn()]);
+      return soon === NOT_YET ? await this.until(inTime(answer), waiter, limits) : soon;
+    } finally {
+      this.#want(waiter, -1);
+    }
   }
 
   /** Whether one more may wait for as long as it takes. */
@@ -58,9 +72,10 @@ export class Waits {
   }
 
   /** What whoever has to wait would be refused with at once, so that work for them need not begin. */
-  refusal(waiter: () => Waiter, limits: Limits): Error | undefined {
+  refusal(waiter: Waiter, limits: Limits): Error | undefined {
+    if (this.#wantsTooMuch(waiter)) return waiter.exceeded();
     if (this.#strict === undefined) return undefined;
-    const refusal = this.#excess(waiter(), limits, 1);
+    const refusal = this.#excess(waiter, limits, 1);
     return refusal && this.#strictly(refusal);
   }
 
@@ -89,11 +104,28 @@ export class Waits {
     return this.#all + coming > Math.ceil((concurrency * 3) / 4) ? overloaded() : undefined;
   }
 
+  #wantsTooMuch(waiter: Waiter): boolean {
+    if (waiter.wanted === undefined) return false;
+    const { name, wanted } = waiter;
+    const known = this.#wanted.get(name);
+    if (known === undefined) return false;
+    const more = wanted.filter((one) => !known.has(one)).length;
+    return more > 0 && known.size + more > MAX_WANTED;
+  }
+
   #count({ name }: Waiter, by: number): void {
     this.#all += by;
-    const waiting = (this.#named.get(name) ?? 0) + by;
-    if (waiting === 0) this.#named.delete(name);
-    else this.#named.set(name, waiting);
+    add(this.#named, name, by);
+  }
+
+  /** From before it is asked for: many may come in one turn. */
+  #want(waiter: Waiter, by: number): void {
+    if (waiter.wanted === undefined) return;
+    const { name, wanted } = waiter;
+    const counts = this.#wanted.get(name) ?? new Map<string, number>();
+    for (const one of wanted) add(counts, one, by);
+    if (counts.size === 0) this.#wanted.delete(name);
+    else this.#wanted.set(name, counts);
   }
 
   #strictly(refusal: Error): Error {
@@ -114,6 +146,12 @@ export class Waits {
     });
     return this.#turn;
   }
+}
+
+function add(counts: Map<string, number>, name: string, by: number): void {
+  const count = (counts.get(name) ?? 0) + by;
+  if (count === 0) counts.delete(name);
+  else counts.set(name, count);
 }
 
 async function isThereWithin(ms: number, answer: Promise<unknown>): Promise<boolean> {

@@ -40,7 +40,7 @@ export interface ConnectionCaps {
  * connection goes that `Crowd` says.
  */
 export class Connections {
-  /** By the far end: a TLS socket and the one below it are told apart by nothing else. */
+  /** By its ends: a TLS socket and the one below it are told apart by nothing else. */
   readonly #open = new Map<string, Connection>();
   readonly #all = new Crowd<Connection>();
   /** By address. */
@@ -177,8 +177,9 @@ function frontOf({ requests }: Connection): InProgress | undefined {
   return front;
 }
 
-/** Of a connection that is open; a closed one no longer knows its far end. */
+/** Its two ends (RFC 9293 §3.3.1), of a connection that is open: a closed one no longer knows them. */
 export function nameOf(socket: Socket | Duplex): string {
   if (!('remotePort' in socket)) return '';
-  return `${socket.remoteAddress ?? ''} ${socket.remotePort ?? ''}`;
+  const { remoteAddress = '', remotePort = '', localAddress = '', localPort = '' } = socket;
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }

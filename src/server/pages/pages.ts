@@ -1,7 +1,6 @@
 // The pages for people: sign in, sign out, and why somebody may or may not see payloads.
 import type { Session } from '../../access/sign-in/session.js';
 import type { SignIn } from '../../access/sign-in/sign-in.js';
-import { isNamespace } from '../../codec/namespace.js';
 import { isKeyholeError, KeyholeError } from '../../errors.js';
 import { shareOf } from '../admission/share.js';
 import { assertSentByOwnPage, isOwnVisit, renew, sessionOf } from '../caller.js';
@@ -10,6 +9,7 @@ import { errorResponse } from '../error-response.js';
 import { CallerGone, readBody } from '../http/request-body.js';
 import type { PageName } from '../http/route.js';
 import { loggedError } from '../telemetry/error-log.js';
+import { mayBeNamespace } from '../request-namespace.js';
 import type { Turn } from '../turn.js';
 import { html, PAGE_TYPE, pageOf, pagePolicy, type PageOptions } from './page.js';
 import { signedInPage, signedOutPage } from './sign-in-pages.js';
@@ -112,7 +112,7 @@ async function showWhy(turn: Turn, signIn: SignIn, session: Session | undefined)
   if (session === undefined)
     throw new KeyholeError('token_missing', 'what you may do here is shown to whom this server knows');
   const named = queryOf(turn).getAll('namespace');
-  const namespaces = named.filter(isNamespace); // what else was named may be a token, misplaced
+  const namespaces = named.filter(mayBeNamespace); // what else was named may be a token, misplaced
   const looking = { activity: 'look', identity: session.principal, namespaces } as const;
   const page = await withRecord(turn, looking, () => whyPage(turn, signIn, session, named));
   show(turn, 200, 'ok', page);

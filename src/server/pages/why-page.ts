@@ -72,7 +72,7 @@ async function deciding(
   await takeTurn(turn, principal);
   const deadline = new CallerDeadline(turn.clock);
   return (action, namespace) =>
-    decided(turn, { principal, deadline }, (authorizer, signal) =>
+    decided(turn, { principal, deadline, wanted: [namespace] }, (authorizer, signal) =>
       authorizer.decide(principal, action, namespace, signal),
     );
 }

@@ -56,9 +56,7 @@ describe('what is waited for', () => {
   const never = new Promise<never>(() => undefined);
   let waits: Waits;
 
-  const of =
-    (name: string): (() => Waiter) =>
-    () => ({ name, exceeded: () => new Error(`${name} has too much`) });
+  const of = (name: string): Waiter => ({ name, exceeded: () => new Error(`${name} has too much`) });
   /** The refusals of `count` requests, as they come. */
   const waiting = (name: string, count: number): Error[] => {
     const refusals: Error[] = [];
@@ -283,6 +281,42 @@ describe('while roles are slow to come', () => {
     expect(server.audit.events.filter(({ outcome }) => outcome === 'rate_limited')).toHaveLength(5);
     expect(server.audit.events).toHaveLength(10);
   });
+});
+
+test('one caller has the roles on a dozen namespaces loaded at once; what is known of others needs no load', async () => {
+  /** Knows the roles on `ORDERS`; counts whose others it would load. */
+  class LoadedRoles extends TableAuthorizer {
+    readonly loads: string[] = [];
+    readonly roles = gate();
+
+    override async decide(
+      principal: Principal,
+      action: Action,
+      namespace: string,
+      signal = new AbortController().signal,
+    ): Promise<Decision> {
+      if (namespace !== ORDERS) {
+        signal.throwIfAborted();
+        this.loads.push(namespace);
+        await this.roles.opened;
+      }
+      return super.decide(principal, action, namespace);
+    }
+  }
+  const authorizer = new LoadedRoles();
+  const server = (running = await startServer({ parts: { authorizer } }));
+  const naming = (index: number): Promise<Answer> =>
+    server.ask('/decode', { as: 'admin', namespace: `n${index}.a1b2c` });
+  const asked = Array.from({ length: 40 }, (_, index) => naming(index));
+  await expect.poll(() => server.audit.events).toHaveLength(28);
+  const again = server.ask('/decode', { as: 'admin', namespace: authorizer.loads[0] ?? '' });
+  expect((await asAdmin(server)).status).toBe(200);
+  await expect.poll(() => authorizer.loads).toHaveLength(13);
+  authorizer.roles.open();
+  const statuses = (await Promise.all([...asked, again])).map(({ status }) => status).sort();
+  expect(statuses).toEqual([...Array<number>(13).fill(200), ...Array<number>(28).fill(429)]);
+  expect(new Set(authorizer.loads).size).toBe(12);
+  expect((await naming(99)).status).toBe(200);
 });
 
 test('a request whose payloads are bound to many namespaces waits for their roles once', async () => {
