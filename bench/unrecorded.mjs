@@ -18,8 +18,8 @@ const audit = {
 
 const { config } = await loadConfig({ env: process.env, cwd: process.cwd() });
 const { logger } = createLog(config.logLevel, 2);
-const { assembled } = await assemble(config, { logger, metrics: createMetrics(), audit });
+const { assembled } = await assemble(config, { logger, metrics: createMetrics() });
 await assembled.warm();
-const { url } = await createCodecServer(assembled.parts).listen();
+const { url } = await createCodecServer({ ...assembled.parts, audit }).listen();
 process.stdout.write(`${JSON.stringify({ msg: 'listening', url })}\n`);
 process.on('SIGTERM', () => process.exit(0));

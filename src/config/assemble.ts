@@ -1,6 +1,5 @@
 // From a configuration to the parts of a codec server; the only file that knows all of them.
 import type { Logger } from 'pino';
-import type { AuditLog } from '../access/audit/audit-log.js';
 import { fetchJsonBy } from '../access/outgoing/fetch-json.js';
 import { Policy, type Authorizer } from '../access/policy.js';
 import { CredentialRoles } from '../access/roles/credential-roles.js';
@@ -31,11 +30,11 @@ export interface Lasting {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;
-  readonly audit: AuditLog;
 }
 
 export interface Assembled {
-  readonly parts: CodecServerParts;
+  /** All but the record, which is opened once nothing else can be wrong. */
+  readonly parts: Omit<CodecServerParts, 'audit'>;
   readonly keyring: Keyring;
   readonly verifier: TokenVerifier;
   readonly signIn: OpenedSignIn | undefined;
@@ -57,7 +56,7 @@ export async function assemble(
   lasting: Lasting,
   previous?: Assembled,
 ): Promise<{ readonly assembled: Assembled } | { readonly problems: readonly Problem[] }> {
-  const { logger, metrics, tracing, audit } = lasting;
+  const { logger, metrics, tracing } = lasting;
   const observer = observing(lasting);
   const egress = openEgress(config.proxies);
   const { keyring, close: closeKeyring } = await openKeyring(config.keys, egress);
@@ -76,14 +75,13 @@ export async function assemble(
   const source = roleSourceOf(config.access, egress, logger);
   const verifier = verifierOf(config.access, source, egress, logger, previous?.verifier);
   const signIn = openSignIn(config, previous?.signIn, egress.agents);
-  const parts: CodecServerParts = {
+  const parts: Assembled['parts'] = {
     authenticator: new CredentialAuthenticator({
       credentials: config.access.credentials,
       others: verifier,
     }),
     authorizer: authorizerOf(config.access, source),
     ...(signIn === undefined ? {} : { signIn: signIn.signIn }),
-    audit,
     cipher: new PayloadCipher({ keyring, dataKeys, observer }),
     options: { ...config.server, namespaces: namesOf(config.keys) },
     logger,

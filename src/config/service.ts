@@ -9,7 +9,7 @@ import { createMetrics, type Metrics } from '../server/telemetry/metrics.js';
 import type { Tracing } from '../server/telemetry/tracing.js';
 import { assemble, type Assembled } from './assemble.js';
 import { AuditCopy } from './audit-copy.js';
-import { cannotListen } from './cannot-listen.js';
+import { assertCanListen, cannotListen } from './cannot-listen.js';
 import type { Config } from './config.js';
 import type { LoadResult } from './load-config.js';
 import { openAudit, type AuditResult } from './open-audit.js';
@@ -50,23 +50,42 @@ const RETIRED_MS = REQUEST_TIMEOUT_MS + 2 * CALLER_DEADLINE_MS;
 export async function startService(options: ServiceOptions): Promise<StartResult> {
   const { config, logger, tracing } = options;
   const metrics = createMetrics(packageVersion());
-  const copy = new AuditCopy(logger, metrics);
-  await copy.use(config);
-  const opened = await openAudit(config, { ...options, metrics, copy });
-  if ('problems' in opened) {
-    await Promise.all([metrics.close(), copy.close()]);
-    return opened;
-  }
-  const { audit } = opened;
-  const result = await assemble(config, { logger, metrics, tracing, audit });
+  const result = await assemble(config, { logger, metrics, tracing });
   if ('problems' in result) {
-    await Promise.all([closeAudit(audit, copy), metrics.close()]);
+    await metrics.close();
     return result;
   }
+  const copy = new AuditCopy(logger, metrics);
+  const close = async (): Promise<void> => {
+    result.assembled.close();
+    await Promise.all([copy.close(), metrics.close()]);
+  };
+  const opened = await openedLast(options, metrics, copy).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  if ('problems' in opened) {
+    await close();
+    return opened;
+  }
   for (const warning of config.warnings) logger.warn(warning);
-  const service = new Service(options, { audit, copy, metrics }, result.assembled);
+  const service = new Service(options, { audit: opened.audit, copy, metrics }, result.assembled);
   await service.listen();
   return { service };
+}
+
+/**
+ * The record, once nothing else is in the way: whoever starts a second server by mistake takes nothing from the one that
+ * runs.
+ *
+ * @throws Error with one sentence where an address cannot be listened on.
+ */
+async function openedLast(options: ServiceOptions, metrics: Metrics, copy: AuditCopy): Promise<AuditResult> {
+  const { config } = options;
+  await assertCanListen(config.metrics, 'metrics.listen');
+  await assertCanListen(config.server.listen, 'listen');
+  await copy.use(config);
+  return openAudit(config, { ...options, metrics, copy });
 }
 
 export class Service {
@@ -92,7 +111,7 @@ export class Service {
     this.#metrics = metrics;
     this.#copy = copy;
     this.#assembled = assembled;
-    this.#server = createCodecServer(assembled.parts);
+    this.#server = createCodecServer({ ...assembled.parts, audit });
   }
 
   /** Where it listens, with the real ports. */
@@ -143,17 +162,16 @@ export class Service {
       return;
     }
     const { config } = loaded;
-    const audit = await this.#auditFor(config);
-    if ('problems' in audit) {
-      this.#refuse(audit.problems);
+    const { tracing } = this.#options;
+    const result = await assemble(config, { logger, metrics: this.#metrics, tracing }, this.#assembled);
+    if ('problems' in result) {
+      this.#refuse(result.problems);
       return;
     }
-    const { tracing } = this.#options;
-    const lasting = { logger, metrics: this.#metrics, tracing, audit: audit.audit };
-    const result = await assemble(config, lasting, this.#assembled);
-    if ('problems' in result) {
-      if (audit.audit !== this.#audit) await audit.audit.close();
-      this.#refuse(result.problems);
+    const audit = await this.#auditFor(config);
+    if ('problems' in audit) {
+      result.assembled.close();
+      this.#refuse(audit.problems);
       return;
     }
     await this.#recordChange(config, audit.audit).catch((error: unknown) => {
@@ -177,7 +195,7 @@ export class Service {
     }
     [this.#config, this.#assembled, this.#audit] = [config, assembled, audit];
     logger.level = config.logLevel;
-    this.#server.reload(assembled.parts);
+    this.#server.reload({ ...assembled.parts, audit });
     void assembled.warm();
     this.#retire(() => {
       old.close();

@@ -1,6 +1,6 @@
 // `keyhole serve` over its life: the line when it listens, reloads, its ends.
 import { existsSync } from 'node:fs';
-import { open, readFile, rename, stat } from 'node:fs/promises';
+import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -295,8 +295,10 @@ describe('keyhole serve', () => {
   });
 
   test.each(['listen', 'metrics.listen'])(
-    'ends with 1 and a sentence where the port of %s is in use',
+    'ends with 1 and a sentence where the port of %s is in use, and leaves the record of whoever uses it alone',
     async (setting) => {
+      const record = join(folder.path, 'keyhole-audit.ndjson');
+      await writeFile(record, 'of the server that runs\n');
       const other = createServer().listen(0, '127.0.0.1');
       await once(other, 'listening');
       const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
@@ -309,6 +311,7 @@ describe('keyhole serve', () => {
       other.close();
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
       expect(stderr).toContain(`${setting}: cannot listen on ${taken}: the port is in use\n`);
+      expect(await readFile(record, 'utf8')).toBe('of the server that runs\n');
     },
   );
 
