@@ -1,5 +1,6 @@
 // What dev mode says once everything runs: what to open, as whom, and what they will see.
-import { NAMESPACES, ORDERS, PEOPLE, sightOf } from './people.js';
+import { basename } from 'node:path';
+import { NAMESPACES, ORDERS, PEOPLE, RITA, sightOf } from './people.js';
 import { linesOf } from './table.js';
 import { SAMPLES } from './temporal/samples.js';
 import type { TemporalCli } from './temporal/temporal-cli.js';
@@ -67,6 +68,8 @@ function cli({ codec, files }: Opened, temporal: NonNullable<Opened['temporal']>
     `  SSL_CERT_FILE=${files.ca} ${program} \\`,
     `    workflow show --address ${temporal.address} --namespace ${ORDERS} --workflow-id ${SAMPLES[0]?.workflowId ?? ''} \\`,
     `    --codec-endpoint '${codec}/{namespace}' --codec-auth "Bearer $(cat ${tokenFile(files)})"`,
+    '',
+    `  As rita (${basename(files.tokenOf(RITA.email))}) it tries for 10 s and ends with “context deadline exceeded”: the CLI keeps the reason to itself, curl tells it.`,
   ].join('\n');
 }
 

@@ -44,8 +44,8 @@ describeWithParts(['temporal', 'moto'], 'a sealed workflow is read', () => {
   }
 
   /** As an operator does: the secret is for the program, the entry for the configuration. */
-  async function createCredential(name: string, role: string, expires: string): Promise<void> {
-    const args = ['credential', 'create', name, '--role', role, '--expires', expires];
+  async function createCredential(name: string, role: string): Promise<void> {
+    const args = ['credential', 'create', name, '--role', role, '--expires', '2999-12-31'];
     const { code, stdout, stderr } = await run(args, { cwd: ground.directory, showsSecret: true });
     expect(code).toBe(0);
     secrets[name] = plantSecret(stdout.trim());
@@ -66,9 +66,10 @@ describeWithParts(['temporal', 'moto'], 'a sealed workflow is read', () => {
       await startIdentityProvider({ certificates, people: [ALICE, BOB], clients: [], audience }),
     );
     temporal = keep(await startTemporalServer({ namespaces: [ORDERS, BILLING] }));
-    await createCredential('ci', `namespace:admin@${ORDERS}`, '2999-12-31');
-    await createCredential('last-year', `namespace:admin@${ORDERS}`, '2020-12-31');
-    await createCredential('billing', `namespace:admin@${BILLING}`, '2999-12-31');
+    await createCredential('ci', `namespace:admin@${ORDERS}`);
+    await createCredential('billing', `namespace:admin@${BILLING}`);
+    await createCredential('last-year', `namespace:admin@${ORDERS}`);
+    credentials.push({ ...credentials.pop(), expires: '2020-12-31' });
     keyhole = await ground.serve({ configuration: configuration(1) });
     site = await openSite(temporal.address, ORDERS, ground.codec());
     keep({ stop: () => site.close() });

@@ -178,6 +178,15 @@ describeWithParts(['temporal', 'chromium'], 'dev mode on a Temporal server, unti
     expect(JSON.parse(asRita)).toMatchObject({ error: { code: 'role_missing' } });
   });
 
+  test('says how the CLI ends as the reader, and it does', { timeout: 30_000 }, async () => {
+    const [, text = ''] =
+      /As rita \(rita\.token\) it tries for 10 s and ends with “(.*)”/.exec(dev.said()) ?? [];
+    const asRita = commandsIn(dev.said())[0]?.replace('alice.token', 'rita.token') ?? '';
+    const refused = promisify(execFile)('bash', ['-c', asRita]);
+    await expect(refused).rejects.toMatchObject({ stderr: expect.stringContaining(text) as string });
+    expect(text).toBe('context deadline exceeded');
+  });
+
   test('is ended by Ctrl-C: nothing is left running, and its files are gone', async () => {
     const [, record = ''] = /tail -f (\S+)/.exec(dev.said()) ?? [];
     const directory = dirname(record);

@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const DOCUMENTS = ['README.md', 'docs/workers.md', 'docs/key-services.md', 'docs/formats.md'];
+const DOCUMENTS = ['README.md'].concat(
+  ['workers', 'self-hosted', 'key-services', 'formats'].map((name) => `docs/${name}.md`),
+);
 
 /** A block of TypeScript, padded so that its lines have the numbers they have in the document. */
 interface Block {

@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
 /** What `npm run build` and `npm pack` read. */
-const INPUTS = ['src', 'docs', 'package.json', 'README.md', 'LICENSE'].concat([
+const INPUTS = ['src', 'docs', 'deploy', 'package.json', 'README.md', 'LICENSE'].concat([
   'tsconfig.json',
   'tsconfig.build.json',
   'tsconfig.cjs.json',
@@ -97,10 +97,11 @@ describe('the packed package', () => {
     expect(stdout).toBe(`${manifest.version}\n`);
   });
 
-  test('holds the built files, the docs and the licence, and nothing of tests or sources', () => {
-    expect(packedPaths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'docs/format.md']));
+  test('holds the built files, the docs, what deploys it and the licence, and nothing of tests or sources', () => {
+    const some = ['LICENSE', 'README.md', 'docs/format.md', 'deploy/systemd/keyhole.service'];
+    expect(packedPaths).toEqual(expect.arrayContaining(some));
     const others = packedPaths.filter(
-      (path) => !/^(dist|docs)\/|^(LICENSE|README\.md|package\.json)$/.test(path),
+      (path) => !/^(deploy|dist|docs)\/|^(LICENSE|README\.md|package\.json)$/.test(path),
     );
     expect(others).toEqual([]);
   });
