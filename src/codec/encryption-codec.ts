@@ -1,18 +1,27 @@
 // Temporal's PayloadCodec: what a worker or client sends is sealed, what it receives is opened.
 import type { Payload, PayloadCodec } from '@temporalio/common';
 import { isKeyholeError, KeyholeError } from '../errors.js';
-import { DataKeys } from '../keys/data-keys.js';
+import { DataKeys, MAX_AGE_CAP_MS } from '../keys/data-keys.js';
 import type { ForeignRead } from '../keys/foreign-reads.js';
 import { KeyCalls } from '../keys/key-calls.js';
 import {
   Keyring,
+  SEALING_OPTIONS,
   type Compress,
   type KeyringEntry,
   type WrappingKeyOf,
   type WriteFormat,
 } from '../keys/keyring.js';
-import { isNamespace } from '../keys/namespace.js';
-import type { WrappingKey } from '../keys/wrapping-key.js';
+import {
+  aFunction,
+  assertOptions,
+  milliseconds,
+  NAMESPACE,
+  NAMESPACES,
+  optional,
+  type Forms,
+} from '../keys/options.js';
+import { isWrappingKey, type WrappingKey } from '../keys/wrapping-key.js';
 import type { Observer } from '../observer.js';
 import { Growth } from './growth.js';
 import { readMark, type Mark, type SealedMark } from './marks.js';
@@ -45,6 +54,23 @@ export interface EncryptionCodecOptions extends EncryptionKeys {
   readonly observer?: Observer;
 }
 
+const KEYS_OPTIONS: Forms<EncryptionKeys> = {
+  keys: {
+    words: 'a wrapping key, a function from a namespace to one, or a Keyring',
+    fits: (value) => typeof value === 'function' || value instanceof Keyring || isWrappingKey(value),
+  },
+  ...SEALING_OPTIONS,
+};
+
+const OPTIONS: Forms<EncryptionCodecOptions> = {
+  ...KEYS_OPTIONS,
+  namespace: optional(NAMESPACE),
+  alsoOpens: optional(NAMESPACES),
+  dataKeyMaxAgeMs: optional(milliseconds(MAX_AGE_CAP_MS)),
+  openedKeyTtlMs: optional(milliseconds(MAX_AGE_CAP_MS)),
+  observer: optional(aFunction('a function that takes an event')),
+};
+
 /** What we read of the SDK's `SerializationContext`. */
 interface NamespaceContext {
   readonly namespace?: string;
@@ -67,10 +93,8 @@ export class EncryptionCodec implements PayloadCodec {
 
   /** @throws TypeError for options that cannot be right. */
   constructor(options: EncryptionCodecOptions) {
-    const { namespace, alsoOpens = [], observer } = options;
-    for (const name of namespace === undefined ? alsoOpens : [namespace, ...alsoOpens]) {
-      if (!isNamespace(name)) throw new TypeError(`"${name}" is not a namespace`);
-    }
+    assertOptions('EncryptionCodec', options, OPTIONS);
+    const { alsoOpens = [], observer } = options;
     this.#options = options;
     this.#alsoOpens = new Set(alsoOpens);
     this.#observer = observer;
@@ -86,6 +110,7 @@ export class EncryptionCodec implements PayloadCodec {
    * @throws TypeError for keys that cannot be right; then nothing has changed.
    */
   reload(keys: EncryptionKeys): void {
+    assertOptions('EncryptionCodec.reload', keys, KEYS_OPTIONS);
     const keyring = keyringOf(keys, this.#options);
     keyring.succeeds(this.#keyring);
     this.#keyring = keyring;

@@ -1,5 +1,6 @@
 // An encryption codec that knows the namespace of its client or worker, where the SDK does not say one.
 import type { Payload, PayloadCodec } from '@temporalio/common';
+import { isKeyholeError, KeyholeError } from '../errors.js';
 import type { EncryptionCodec } from './encryption-codec.js';
 
 export interface NamespacedCodecOptions {
@@ -33,10 +34,18 @@ export class NamespacedCodec implements PayloadCodec {
   }
 
   decode(payloads: Payload[], context?: NamespaceContext): Promise<Payload[]> {
-    return this.codec.decode(payloads, this.#contextOf(context));
+    const decoding = this.codec.decode(payloads, this.#contextOf(context));
+    return this.#always ? decoding.catch(toldOfTheOption) : decoding;
   }
 
   #contextOf(context: NamespaceContext | undefined): NamespaceContext {
     return this.#always || context?.namespace === undefined ? this.#own : context;
   }
+}
+
+/** Only whoever set up the replay knows whose histories it is given. */
+function toldOfTheOption(error: unknown): never {
+  if (!isKeyholeError(error) || error.code !== 'namespace_refused') throw error;
+  const message = `${error.message}: say whose histories are replayed by the option replayNamespace of KeyholePlugin`;
+  throw new KeyholeError(error.code, message, { cause: error });
 }

@@ -3,6 +3,7 @@ import type { ClientOptions } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { SimplePlugin } from '@temporalio/plugin';
 import type { BundleOptions, ReplayWorkerOptions, Worker, WorkerOptions } from '@temporalio/worker';
+import { assertOptions, hasMethods, NAMESPACE, optional, type Forms } from '../keys/options.js';
 import { EncryptionCodec } from './encryption-codec.js';
 import { failureConverterPath } from './failure-converter.cjs';
 import { NamespacedCodec } from './namespaced-codec.js';
@@ -15,6 +16,15 @@ export interface KeyholePluginOptions {
   /** Whose histories a replay worker is given: the SDK does not say it there. Default is `default`. */
   readonly replayNamespace?: string;
 }
+
+const OPTIONS: Forms<KeyholePluginOptions> = {
+  codec: {
+    words: 'an EncryptionCodec',
+    // not instanceof: it may be of the package's other build, ESM or CommonJS
+    fits: (value) => hasMethods(value, 'encode', 'decode', 'reload', 'rotate'),
+  },
+  replayNamespace: optional(NAMESPACE),
+};
 
 /**
  * Sets up `codec` and the sealing of failures in whatever it is given to: `Client`, `Worker`, `Connection`,
@@ -31,8 +41,11 @@ export class KeyholePlugin extends SimplePlugin {
   readonly #codec: EncryptionCodec;
   readonly #replayNamespace: string;
 
-  constructor({ codec, replayNamespace = 'default' }: KeyholePluginOptions) {
+  /** @throws TypeError for options that cannot be right. */
+  constructor(options: KeyholePluginOptions) {
+    assertOptions('KeyholePlugin', options, OPTIONS);
     super({ name: 'temporal-keyhole' });
+    const { codec, replayNamespace = 'default' } = options;
     this.#codec = codec;
     this.#replayNamespace = replayNamespace;
   }

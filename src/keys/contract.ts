@@ -6,6 +6,7 @@ import { DATA_KEY_BYTES } from './data-key.js';
 import { DataKeys } from './data-keys.js';
 import { KeyCalls } from './key-calls.js';
 import { Keyring } from './keyring.js';
+import { aFunction, aList, assertOptions, optional, type Forms } from './options.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from './wrapping-key.js';
 
 /** What can befall a key service. Each holds until the test's end. */
@@ -116,11 +117,23 @@ const REFUSALS: readonly {
   },
 ];
 
+const OPTIONS: Forms<WrappingKeyContractOptions> = {
+  test: aFunction('the function of a test runner that defines a test'),
+  open: aFunction('a function that opens a key service'),
+  without: optional(
+    aList('a list of misfortunes', (one) => one === 'silent' || REFUSALS.some(({ when }) => when === one)),
+  ),
+};
+
 /**
  * Defines the tests that a wrapping key must pass before its data keys seal anything. Give it a real service, or one
  * that answers as the real one does: the codes are only as right as those answers are.
+ *
+ * @throws TypeError for options that cannot be right.
  */
-export function wrappingKeyContract({ test, open, without = [] }: WrappingKeyContractOptions): void {
+export function wrappingKeyContract(options: WrappingKeyContractOptions): void {
+  assertOptions('wrappingKeyContract', options, OPTIONS);
+  const { test, open, without = [] } = options;
   const contract = (name: string, body: (service: KeyServiceUnderTest) => Promise<void>): void => {
     test(name, async () => {
       const service = await open();

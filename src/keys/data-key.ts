@@ -5,6 +5,11 @@ import { KeyholeError } from '../errors.js';
 /** Bytes of a data key, of the sealing key and of the commitment. */
 export const DATA_KEY_BYTES = 32;
 
+/** Whether a value could be a data key, or another key of AES-256. */
+export function isDataKey(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array && value.length === DATA_KEY_BYTES;
+}
+
 const LABEL = Buffer.from('temporal-keyhole keyhole/v1');
 
 export interface DerivedKey {

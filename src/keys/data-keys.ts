@@ -22,7 +22,8 @@ export interface DataKeysOptions {
   readonly clock?: Clock;
 }
 
-const MAX_AGE_CAP_MS = 24 * 3_600_000;
+/** No data key seals or is kept for longer. */
+export const MAX_AGE_CAP_MS = 24 * 3_600_000;
 
 /** One instance a process; data keys are never shared between processes or namespaces. */
 export class DataKeys {

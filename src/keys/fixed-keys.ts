@@ -1,7 +1,8 @@
 // Keys that are written down themselves: those of the samples' static-key format, and Fernet's.
 import { createHash, createSecretKey } from 'node:crypto';
-import { DATA_KEY_BYTES } from './data-key.js';
+import { DATA_KEY_BYTES, isDataKey } from './data-key.js';
 import type { OpeningKey } from './data-keys.js';
+import { isList, isRecord } from './options.js';
 
 export interface FixedKey {
   /** 1 to 512 characters of printable ASCII, as the payloads record it; for Fernet, which records none, any name. */
@@ -26,10 +27,13 @@ export class FixedKeys {
 
   /** @throws TypeError for no key, too many, an id twice or of another form, a secret that is not 32 bytes long or is published. */
   constructor(keys: readonly FixedKey[], { insecurePublishedKeys = false } = {}) {
-    if (keys.length < 1 || keys.length > MAX_KEYS) throw new TypeError(`there must be 1 to ${MAX_KEYS} keys`);
-    for (const [index, { id, secret }] of keys.entries()) {
-      if (!ID.test(id)) throw new TypeError(`keys[${index}].id: 1 to 512 characters of printable ASCII`);
-      if (secret.length !== DATA_KEY_BYTES) throw new TypeError(`keys[${index}].secret: must be 32 bytes`);
+    if (!isList(keys) || keys.length < 1 || keys.length > MAX_KEYS)
+      throw new TypeError(`there must be 1 to ${MAX_KEYS} keys`);
+    for (const [index, key] of (keys as readonly unknown[]).entries()) {
+      const { id, secret } = isRecord(key) ? key : {};
+      if (typeof id !== 'string' || !ID.test(id))
+        throw new TypeError(`keys[${index}].id: 1 to 512 characters of printable ASCII`);
+      if (!isDataKey(secret)) throw new TypeError(`keys[${index}].secret: must be 32 bytes`);
       if (!insecurePublishedKeys && isPublishedKey(secret))
         throw new TypeError(`keys[${index}].secret: is published, anybody can open what it sealed`);
     }
@@ -97,8 +101,4 @@ export function parseFixedKeys(content: unknown): FixedKey[] {
 function isForm(bytes: Buffer, form: string, text: unknown): boolean {
   const canonical = bytes.toString(form as BufferEncoding);
   return text === canonical || text === `${canonical}=`;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,8 @@
 // Which foreign formats open in a namespace, until when, and with which keys of their own.
 import { KeyholeError } from '../errors.js';
 import { FixedKeys, type FixedKey } from './fixed-keys.js';
-import type { WrappingKey } from './wrapping-key.js';
+import { aList, assertOptions, FLAG, isRecord, oneOf, optional, type Forms } from './options.js';
+import { isWrappingKey, type WrappingKey } from './wrapping-key.js';
 
 export type ForeignFormat = 'temporal-proxy' | 'encryption-jwt' | 'static-key' | 'fernet' | 'compression';
 
@@ -31,6 +32,37 @@ export interface TemporalProxyRead extends Until {
 /** A format that opens; one without keys of its own may be given by its name. */
 export type ForeignRead = KeylessRead['format'] | KeylessRead | FixedKeyRead | TemporalProxyRead;
 
+type Read = Exclude<ForeignRead, string>;
+
+const UNTIL = optional({
+  words: 'a day such as "2027-06-30"',
+  fits: (value) => typeof value === 'string' && isDay(value),
+});
+const FORMAT = oneOf('temporal-proxy', 'encryption-jwt', 'static-key', 'fernet', 'compression');
+const KEYLESS: Forms<KeylessRead> = { format: FORMAT, until: UNTIL };
+const WITH_FIXED_KEYS: Forms<FixedKeyRead> = {
+  format: FORMAT,
+  keys: aList('a list of { id, secret }, as parseFixedKeys answers it'),
+  insecurePublishedKeys: optional(FLAG),
+  until: UNTIL,
+};
+const WITH_PROXY_KEYS: Forms<TemporalProxyRead> = {
+  format: FORMAT,
+  keys: {
+    words: 'an object of wrapping keys, each under its URI',
+    fits: (value) => isRecord(value) && Object.values(value).every(isWrappingKey),
+  },
+  until: UNTIL,
+};
+/** What a read of each format takes. */
+const FORMS: Readonly<Record<ForeignFormat, Forms<Read>>> = {
+  'temporal-proxy': WITH_PROXY_KEYS,
+  'encryption-jwt': KEYLESS,
+  'static-key': WITH_FIXED_KEYS,
+  fernet: WITH_FIXED_KEYS,
+  compression: KEYLESS,
+};
+
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const DAY_MS = 86_400_000;
 const NO_KEYS: readonly never[] = [];
@@ -41,10 +73,10 @@ export class ForeignReads {
   readonly #fixed = new Map<ForeignFormat, FixedKeys>();
   readonly #proxy: ReadonlyMap<string, WrappingKey>;
 
-  /** @throws TypeError for a format twice, a day that is none, and keys that cannot be right. */
+  /** @throws TypeError for a read that is not what its format takes, a format twice, and keys that cannot be right. */
   constructor(reads: readonly ForeignRead[]) {
     let proxy: Readonly<Record<string, WrappingKey>> = {};
-    for (const read of reads.map((given) => (typeof given === 'string' ? { format: given } : given))) {
+    for (const read of reads.map(checkedRead)) {
       const { format, until } = read;
       if (this.#reads.has(format)) throw new TypeError(`${format} is there twice`);
       this.#reads.set(format, { until, endsMs: until === undefined ? Infinity : endOf(until) });
@@ -85,6 +117,19 @@ export class ForeignReads {
   }
 }
 
+function checkedRead(given: ForeignRead, index: number): Read {
+  const format: unknown = isRecord(given) ? given.format : given;
+  if (!isFormat(format)) throw new TypeError(`reads[${index}]: format must be ${FORMAT.words}`);
+  const forms = FORMS[format];
+  const read = given === 'encryption-jwt' || given === 'compression' ? { format: given } : given;
+  assertOptions(`${format} in reads[${index}]`, read, forms);
+  return read;
+}
+
+function isFormat(value: unknown): value is ForeignFormat {
+  return FORMAT.fits(value);
+}
+
 /** Whether `text` is a day such as `2027-06-30`. */
 export function isDay(text: string): boolean {
   const startMs = DAY.test(text) ? Date.parse(text) : NaN;
@@ -93,6 +138,5 @@ export function isDay(text: string): boolean {
 
 /** The first moment after a day. */
 function endOf(day: string): number {
-  if (isDay(day)) return Date.parse(day) + DAY_MS;
-  throw new TypeError(`"${day}" is not a day such as 2027-06-30`);
+  return Date.parse(day) + DAY_MS;
 }

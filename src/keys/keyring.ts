@@ -2,7 +2,19 @@
 import { KeyholeError } from '../errors.js';
 import { ForeignReads, type ForeignRead } from './foreign-reads.js';
 import { isNamespace } from './namespace.js';
-import type { WrappingKey } from './wrapping-key.js';
+import {
+  aFunction,
+  aList,
+  assertOptions,
+  FLAG,
+  isList,
+  isRecord,
+  oneOf,
+  optional,
+  type Form,
+  type Forms,
+} from './options.js';
+import { isWrappingKey, type WrappingKey } from './wrapping-key.js';
 
 export type WriteFormat = 'keyhole/v1' | 'encryption-jwt';
 
@@ -36,6 +48,30 @@ export interface KeyringEntry {
 export interface Compress {
   readonly aboveBytes: number;
 }
+
+/** What seals and opens under a wrapping key, whether an entry of a keyring says it or a codec without one. */
+export const SEALING_OPTIONS: Forms<Pick<KeyringEntry, 'write' | 'reads' | 'compress' | 'passThrough'>> = {
+  write: optional(oneOf('keyhole/v1', 'encryption-jwt')),
+  reads: optional(aList('a list of foreign formats')),
+  compress: optional({ words: 'an object { aboveBytes }', fits: isRecord }),
+  passThrough: optional(oneOf('allow', 'refuse')),
+};
+
+const TO_A_KEY = 'from a namespace to its wrapping key';
+
+const ENTRY_OPTIONS: Forms<KeyringEntry> = {
+  namespaces: aList('a list of namespaces, or patterns with one *', isText),
+  wrap: aFunction(`a function ${TO_A_KEY}`),
+  unwrap: optional(aList(`a list of functions ${TO_A_KEY}`, (make) => typeof make === 'function')),
+  ...SEALING_OPTIONS,
+  sharesKey: FLAG,
+  insecureSharedKeyReads: optional(FLAG),
+};
+
+const ABOVE_BYTES: Form = {
+  words: 'a whole number above 0',
+  fits: (value) => Number.isSafeInteger(value) && Number(value) >= 1,
+};
 
 /** An entry, resolved for one namespace. */
 export interface NamespaceKeys {
@@ -73,7 +109,9 @@ export class Keyring {
   readonly #resolved = new Map<string, NamespaceKeys>();
   #servedBy = new Map<string, string | typeof SEVERAL>();
 
+  /** @throws TypeError for entries that cannot be right. */
   constructor(given: readonly KeyringEntry[]) {
+    assertEntries(given);
     const entries = given.map((entry) => ({ ...entry, reads: new ForeignReads(entry.reads ?? []) }));
     this.#patterns = entries
       .flatMap((entry) => entry.namespaces.map((pattern) => ({ pattern, entry })))
@@ -159,17 +197,26 @@ export function matches(pattern: string, namespace: string): boolean {
 }
 
 function resolve(entry: Entry, namespace: string): NamespaceKeys {
-  const wrap = entry.wrap(namespace);
+  const wrap = madeBy(entry.wrap, namespace);
   return {
     namespace,
     write: entry.write ?? 'keyhole/v1',
     wrap,
-    unwrap: [wrap, ...(entry.unwrap ?? []).map((make) => make(namespace))],
+    unwrap: [wrap, ...(entry.unwrap ?? []).map((make) => madeBy(make, namespace))],
     reads: entry.reads,
     compress: entry.compress,
     passThrough: entry.passThrough ?? 'allow',
     insecureSharedKeyReads: entry.insecureSharedKeyReads ?? false,
   };
+}
+
+function madeBy(make: WrappingKeyOf, namespace: string): WrappingKey {
+  const key: unknown = make(namespace);
+  if (isWrappingKey(key)) return key;
+  throw new KeyholeError(
+    'key_not_configured',
+    `what makes the wrapping key of namespace ${namespace} must answer one: holds, generateDataKey and unwrap`,
+  );
 }
 
 /** A name beats every pattern; among patterns, more literal characters win. */
@@ -180,6 +227,16 @@ function specificity(pattern: string): number {
 /** Whether `text` is a namespace, or a pattern with one `*`. */
 export function isNamespacePattern(text: string): boolean {
   return text.split('*').length <= 2 && isNamespace(text.replace('*', 'x'));
+}
+
+function assertEntries(given: unknown): void {
+  if (!isList(given)) throw new TypeError('Keyring: takes a list of entries');
+  for (const [index, entry] of given.entries())
+    assertOptions(`entry ${index} of the Keyring`, entry, ENTRY_OPTIONS);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
 }
 
 function assertPatterns(patterns: readonly string[]): void {
@@ -224,6 +281,5 @@ function assertNotShared(entries: readonly Entry[]): void {
 function assertCompresses({ write, compress }: Entry): void {
   if (compress === undefined) return;
   if (write === 'encryption-jwt') throw new TypeError('only keyhole/v1 is compressed before it is sealed');
-  if (!Number.isSafeInteger(compress.aboveBytes) || compress.aboveBytes < 1)
-    throw new TypeError('compress.aboveBytes must be a whole number above 0');
+  assertOptions<Compress>('compress', compress, { aboveBytes: ABOVE_BYTES });
 }

@@ -22,6 +22,7 @@ const BASE64_KEY = 'base64key://';
 
 /** @throws TypeError for a URI of another form; it does not repeat it, for some are keys. */
 export function parseProxyKeyUri(uri: string): ProxyKeyUri {
+  if (typeof (uri as unknown) !== 'string') throw new TypeError('is not a key URI of temporal-proxy');
   if (uri.startsWith(BASE64_KEY)) return { scheme: 'base64key', secret: secretIn(uri) };
   if (!URL.canParse(uri)) throw new TypeError('is not a key URI of temporal-proxy');
   const { protocol, host, pathname, searchParams } = new URL(uri);

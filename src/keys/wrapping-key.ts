@@ -1,4 +1,5 @@
 // The interface a key service implements: a wrapping key makes data keys and unwraps them.
+import { hasMethods } from './options.js';
 
 /** What a data key is used for; the key service's own context carries the namespace where there is one. */
 export interface KeyContext {
@@ -62,4 +63,9 @@ export interface WrappingKey {
    * service's answer names a key, the two must be the same (else `key_wrong`).
    */
   unwrap(wrapped: Uint8Array, keyId: string | null, context: KeyContext): Promise<UnwrappedDataKey>;
+}
+
+/** Whether a value has the methods of a wrapping key. */
+export function isWrappingKey(value: unknown): value is WrappingKey {
+  return hasMethods(value, 'holds', 'generateDataKey', 'unwrap');
 }

@@ -96,7 +96,8 @@ describe('a wrapping key that serves two namespaces', () => {
   const azure = 'https://v.vault.azure.net/keys/k';
   const version = randomBytes(16).toString('hex');
   const arn = (region: string, id: string): string => `arn:aws:kms:${region}:111122223333:key/${id}`;
-  const unasked = {} as never;
+  const call = (): Promise<never> => Promise.reject(new Error('unused'));
+  const unasked = { initialize: call, encrypt: call, decrypt: call, generateDataKey: call, getKey: call };
 
   test.each<[string, WrappingKey, string, string]>([
     [
@@ -107,7 +108,9 @@ describe('a wrapping key that serves two namespaces', () => {
     ],
     [
       'versions in Azure Key Vault',
-      azureKeyVault({ key: `${azure}/${version}`, keyClient: unasked, cryptographyClient: unasked })(ORDERS),
+      azureKeyVault({ key: `${azure}/${version}`, keyClient: unasked, cryptographyClient: call as never })(
+        ORDERS,
+      ),
       `${azure}/${version}`,
       azure,
     ],

@@ -1,6 +1,7 @@
 // AWS KMS as the wrapping key: GenerateDataKey and Decrypt.
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { namespaceTemplate } from '../key-template.js';
+import { aClient, assertOptions, isRecord, optional, someText, type Forms } from '../options.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
 import { bareError } from './bare-error.js';
 import { retryAfterMs } from './retry-after.js';
@@ -24,6 +25,15 @@ export interface AwsKmsClient {
 /** The pair of the encryption context that carries the namespace; IAM policies may demand it. */
 export const NAMESPACE_CONTEXT = 'temporal-namespace';
 
+const OPTIONS: Forms<Parameters<typeof awsKms>[0]> = {
+  client: aClient('a KMS of @aws-sdk/client-kms', 'generateDataKey', 'decrypt'),
+  key: optional(someText('an ARN, a key id or an alias')),
+  foreignContext: optional({
+    words: 'an object of texts',
+    fits: (value) => isRecord(value) && Object.values(value).every((text) => typeof text === 'string'),
+  }),
+};
+
 const KEY_ARN = /^arn:[^:]+:kms:[^:]*:\d{12}:key\/[A-Za-z0-9-]+$/;
 
 /**
@@ -35,16 +45,15 @@ const KEY_ARN = /^arn:[^:]+:kms:[^:]*:\d{12}:key\/[A-Za-z0-9-]+$/;
  * Default is `alias/{namespace}`.
  * @param foreignContext - the encryption context of data keys that bind no namespace and were wrapped by another
  * program (temporal-proxy). Default is none.
+ * @throws TypeError for options that cannot be right.
  */
-export function awsKms({
-  client,
-  key = 'alias/{namespace}',
-  foreignContext,
-}: {
+export function awsKms(options: {
   client: AwsKmsClient;
   key?: string;
   foreignContext?: Readonly<Record<string, string>>;
 }): (namespace: string) => WrappingKey {
+  assertOptions('awsKms', options, OPTIONS);
+  const { client, key = 'alias/{namespace}', foreignContext } = options;
   const nameOf = namespaceTemplate(key);
   return (namespace) => new AwsKmsWrappingKey(client, nameOf(namespace), foreignContext);
 }

@@ -4,6 +4,15 @@ import { untilAborted } from '../../aborting.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { DATA_KEY_BYTES } from '../data-key.js';
 import { isNamespaceTemplate, namespaceTemplate } from '../key-template.js';
+import {
+  aClient,
+  aFunction,
+  assertOptions,
+  milliseconds,
+  optional,
+  someText,
+  type Forms,
+} from '../options.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
 import { bareError } from './bare-error.js';
 import { retryAfterMs } from './retry-after.js';
@@ -57,6 +66,13 @@ export interface AzureKeyVaultOptions {
   readonly timeoutMs?: number;
 }
 
+const OPTIONS: Forms<AzureKeyVaultOptions> = {
+  key: someText('the address of a key'),
+  keyClient: aClient('a KeyClient of @azure/keyvault-keys', 'getKey'),
+  cryptographyClient: aFunction('a function from a version of the key to a CryptographyClient'),
+  timeoutMs: optional(milliseconds()),
+};
+
 const ALGORITHM = 'RSA-OAEP-256';
 const KEY_PATH = /^\/keys\/([A-Za-z0-9-]{1,127})(?:\/([0-9a-f]{32}))?$/;
 const IN_KEY_NAME = /^[a-z0-9-]+$/;
@@ -71,9 +87,10 @@ const MAX_CLIENTS = 32;
  * Wrapping keys in Azure Key Vault or a Managed HSM, one a namespace. RSA-OAEP binds no namespace, and whoever has
  * the public key can wrap (`provesOrigin: false`).
  *
- * @throws TypeError for a key that is not named as above.
+ * @throws TypeError for options that cannot be right, such as a key that is not named as above.
  */
 export function azureKeyVault(options: AzureKeyVaultOptions): (namespace: string) => WrappingKey {
+  assertOptions('azureKeyVault', options, OPTIONS);
   const { key } = options;
   if (partsOf(key.replaceAll('{namespace}', 'x')) === undefined)
     throw new TypeError('an Azure key is named https://VAULT/keys/NAME, with or without /VERSION');

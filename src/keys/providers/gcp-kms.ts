@@ -4,6 +4,7 @@ import { untilAborted } from '../../aborting.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { DATA_KEY_BYTES } from '../data-key.js';
 import { namespaceTemplate } from '../key-template.js';
+import { aClient, assertOptions, milliseconds, optional, someText, type Forms } from '../options.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
 import { bareError } from './bare-error.js';
 import { crc32c } from './crc32c.js';
@@ -49,6 +50,12 @@ interface GcpDecrypted {
   plaintextCrc32c?: { value?: unknown } | null;
 }
 
+const OPTIONS: Forms<Parameters<typeof gcpKms>[0]> = {
+  client: aClient('a KeyManagementServiceClient of @google-cloud/kms', 'initialize', 'encrypt', 'decrypt'),
+  key: someText('the resource name of a key'),
+  timeoutMs: optional(milliseconds()),
+};
+
 const KEY_NAME =
   /^projects\/[\w.:-]+\/locations\/[\w-]+\/keyRings\/[\w-]{1,63}\/cryptoKeys\/(?:[\w-]|\{namespace\}){1,63}$/;
 const VERSION = /^[1-9]\d{0,9}$/;
@@ -60,17 +67,15 @@ const VERSION = /^[1-9]\d{0,9}$/;
  * @param key - the resource name of a symmetric key, without a version; `{namespace}` stands for the namespace with
  * `_` for each `.`.
  * @param timeoutMs - how long one call may take. Default is 2000.
- * @throws TypeError for a name of another form.
+ * @throws TypeError for options that cannot be right.
  */
-export function gcpKms({
-  client,
-  key,
-  timeoutMs = 2_000,
-}: {
+export function gcpKms(options: {
   client: GcpKmsClient;
   key: string;
   timeoutMs?: number;
 }): (namespace: string) => WrappingKey {
+  assertOptions('gcpKms', options, OPTIONS);
+  const { client, key, timeoutMs = 2_000 } = options;
   if (!KEY_NAME.test(key))
     throw new TypeError(
       'a Google Cloud KMS key is named projects/P/locations/L/keyRings/R/cryptoKeys/K, without a version',

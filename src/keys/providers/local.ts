@@ -1,7 +1,8 @@
 // Wrapping keys from a local key file: the first wraps, all unwrap.
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { KeyholeError } from '../../errors.js';
-import { DATA_KEY_BYTES } from '../data-key.js';
+import { DATA_KEY_BYTES, isDataKey } from '../data-key.js';
+import { isList, isRecord } from '../options.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
 
 export interface LocalKey {
@@ -12,6 +13,7 @@ export interface LocalKey {
 }
 
 const ID = /^[A-Za-z0-9._-]{1,64}$/;
+const ID_WORDS = 'a local key id is 1 to 64 characters of A-Z a-z 0-9 . _ -';
 const LABEL = Buffer.from('temporal-keyhole local/v1');
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -28,13 +30,11 @@ export class LocalWrappingKey implements WrappingKey {
 
   /** @throws TypeError for no key, an id twice or of another form, a secret that is not 32 bytes long. */
   constructor(keys: readonly LocalKey[]) {
+    if (!isList(keys))
+      throw new TypeError('LocalWrappingKey: takes a list of { id, secret }, as parseLocalKeys answers it');
     const [first] = keys;
     if (first === undefined) throw new TypeError('a local wrapping key needs at least one key');
-    for (const { id, secret } of keys) {
-      if (!ID.test(id)) throw new TypeError('a local key id is 1 to 64 characters of A-Z a-z 0-9 . _ -');
-      if (secret.length !== DATA_KEY_BYTES)
-        throw new TypeError(`the secret of local key ${id} is not 32 bytes long`);
-    }
+    keys.forEach(assertLocalKey);
     this.name = first.id;
     this.#secrets = new Map(keys.map(({ id, secret }) => [id, createSecretKey(secret)]));
     if (this.#secrets.size !== keys.length) throw new TypeError('a local key id is there twice');
@@ -84,6 +84,16 @@ export class LocalWrappingKey implements WrappingKey {
   }
 }
 
+function assertLocalKey(key: unknown): void {
+  const { id, secret } = isRecord(key) ? key : {};
+  if (!isId(id)) throw new TypeError(ID_WORDS);
+  if (!isDataKey(secret)) throw new TypeError(`the secret of local key ${id} is not 32 bytes long`);
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && ID.test(value);
+}
+
 function associatedData(id: string, namespace: string | null): Buffer {
   const bound = namespace === null ? [Buffer.of(0)] : [Buffer.of(1), ...lengthPrefixed(namespace)];
   return Buffer.concat([LABEL, ...lengthPrefixed(id), ...bound]);
@@ -111,8 +121,7 @@ export function parseLocalKeys(content: unknown): LocalKey[] {
       throw new TypeError(`keys[${index}]: must have exactly "id" and "secret"`);
     }
     const { id, secret } = entry;
-    if (typeof id !== 'string' || !ID.test(id))
-      throw new TypeError(`keys[${index}].id: 1 to 64 characters of A-Z a-z 0-9 . _ -`);
+    if (!isId(id)) throw new TypeError(`keys[${index}].id: 1 to 64 characters of A-Z a-z 0-9 . _ -`);
     const bytes = Buffer.from(typeof secret === 'string' ? secret : '', 'base64');
     if (bytes.length !== DATA_KEY_BYTES || bytes.toString('base64') !== secret) {
       throw new TypeError(`keys[${index}].secret: must be 32 bytes in standard base64`);
@@ -123,10 +132,6 @@ export function parseLocalKeys(content: unknown): LocalKey[] {
 
 /** The text of a fresh key file with one random key. */
 export function newLocalKeyFile(id: string): string {
-  if (!ID.test(id)) throw new TypeError('a local key id is 1 to 64 characters of A-Z a-z 0-9 . _ -');
+  if (!isId(id)) throw new TypeError(ID_WORDS);
   return `keys:\n  - id: "${id}"\n    secret: "${randomBytes(DATA_KEY_BYTES).toString('base64')}"\n`;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

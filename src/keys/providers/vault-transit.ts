@@ -4,6 +4,7 @@ import { abortAfter } from '../../aborting.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { DATA_KEY_BYTES } from '../data-key.js';
 import { namespaceTemplate } from '../key-template.js';
+import { aFunction, assertOptions, milliseconds, oneOf, optional, someText, type Forms } from '../options.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
 import { retryAfterMs } from './retry-after.js';
 
@@ -27,6 +28,18 @@ export interface VaultTransitOptions {
   readonly fetch?: VaultFetch;
 }
 
+/** `provider` comes along with what the codec server's configuration says of a key. */
+const OPTIONS: Forms<VaultTransitOptions & { readonly provider?: string }> = {
+  address: someText('an address such as https://vault.example.com:8200'),
+  token: aFunction('a function that answers the token'),
+  key: someText('the name of a transit key'),
+  mount: optional(someText('a path such as transit')),
+  vaultNamespace: optional(someText('a path such as team')),
+  timeoutMs: optional(milliseconds()),
+  fetch: optional(aFunction('a function such as the platform’s fetch')),
+  provider: optional(oneOf('vault-transit')),
+};
+
 const KEY = /^(?:\w|\{namespace\})(?:[\w.-]|\{namespace\})*$/;
 const PATH = /^[\w-]+(?:\/[\w-]+)*$/;
 const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
@@ -41,9 +54,10 @@ const MAX_ANSWER_BYTES = 65_536;
  * Wrapping keys in a transit engine, one a namespace. What is recorded as key id is
  * `[vaultNamespace/]mount/keys/KEY/versions/N`: no address, so that a Vault that moved goes on opening.
  *
- * @throws TypeError for an address, mount, namespace or key name of another form.
+ * @throws TypeError for options that cannot be right, such as an address, mount, namespace or key name of another form.
  */
 export function vaultTransit(options: VaultTransitOptions): (namespace: string) => WrappingKey {
+  assertOptions('vaultTransit', options, OPTIONS);
   const { key, mount = 'transit', vaultNamespace } = options;
   if (!KEY.test(key)) throw new TypeError('a transit key is named with A-Z a-z 0-9 . _ - and {namespace}');
   if (!PATH.test(mount)) throw new TypeError('a transit mount is a path such as transit or team/transit');

@@ -174,7 +174,13 @@ describe('azure-key-vault against a stand-in of ours', () => {
 });
 
 describe('azure-key-vault', () => {
-  const clients = {} as Pick<AzureKeyVaultOptions, 'keyClient' | 'cryptographyClient'>;
+  const unasked = (): never => {
+    throw new Error('unused');
+  };
+  const clients: Pick<AzureKeyVaultOptions, 'keyClient' | 'cryptographyClient'> = {
+    keyClient: { getKey: unasked },
+    cryptographyClient: unasked,
+  };
   const VAULT = 'https://keyhole.vault.azure.net';
 
   test('says that it proves no origin', () => {
@@ -199,6 +205,6 @@ describe('azure-key-vault', () => {
     `${VAULT}/keys/orders?a=b`,
     'orders',
   ])('takes no key named %s', (key) => {
-    expect(() => azureKeyVault({ key, ...clients })).toThrow(TypeError);
+    expect(() => azureKeyVault({ key, ...clients })).toThrow(/^an Azure key is named/);
   });
 });

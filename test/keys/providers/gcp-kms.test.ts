@@ -172,8 +172,9 @@ describe('gcp-kms', () => {
     `${RING}/cryptoKeys/a b`,
     'projects/p/locations/l/cryptoKeys/k',
   ])('takes no key named %s', (key) => {
-    const client = {} as GcpKmsClient;
-    expect(() => gcpKms({ client, key })).toThrow(TypeError);
+    const call = (): Promise<never> => Promise.reject(new Error('unused'));
+    const client: GcpKmsClient = { initialize: call, encrypt: call, decrypt: call };
+    expect(() => gcpKms({ client, key })).toThrow(/^a Google Cloud KMS key is named/);
   });
 
   test.each([
