@@ -8,13 +8,7 @@ import { Checkpoints, type CheckpointOptions } from './checkpoints.js';
 import { DiskReserve, type DiskReserveOptions } from './disk-reserve.js';
 import { openForAppending, type OpenAuditFile } from './file-handle.js';
 import { GroupCommit, Refusals } from './group-commit.js';
-import {
-  configurationRecord,
-  requestRecord,
-  type AuditRecord,
-  type ChainWriter,
-  type Link,
-} from './record.js';
+import { configurationRecord, requestRecord, type AuditRecord, type ChainWriter } from './record.js';
 import { StrangerRefusals, type StrangerRefusal } from './stranger-refusals.js';
 import { visitRecord } from './visit-record.js';
 
@@ -73,10 +67,12 @@ class FileAuditLog implements AuditLog {
   readonly #reserve: DiskReserve;
   readonly #strangers: StrangerRefusals;
   #current: Current | undefined;
+  /** The last one that was begun. */
+  #file: AuditFile;
   /** The last request to go on in a new file; the next one waits for it. */
   #reopening: Promise<void> = Promise.resolve();
-  /** The last line that is durable. */
-  #last: Link | undefined;
+  /** The record names a configuration that is not used: its line came after it was refused. */
+  #misnames = false;
 
   constructor(settings: Settings, file: AuditFile, options: AuditFileOptions) {
     const { clock, place, deadlineMs } = settings;
@@ -89,9 +85,9 @@ class FileAuditLog implements AuditLog {
       hasRoom: () => this.#reserve.hasRoom(),
       ...(strangersMs !== undefined && { everyMs: strangersMs }),
     });
-    this.#last = file.last;
+    this.#file = file;
     this.#current = this.#writingTo(Promise.resolve(file));
-    this.#checkpoints = new Checkpoints(() => this.#last, options);
+    this.#checkpoints = new Checkpoints(() => this.#file.last, options);
   }
 
   /** Where little room is left, only what was allowed gets a record: nobody who may do nothing here can fill the disk. */
@@ -105,7 +101,9 @@ class FileAuditLog implements AuditLog {
 
   async configured(digest: string | undefined): Promise<void> {
     const { clock, configured } = this.#settings;
-    await this.#open().append(configurationRecord(digest, clock.wall()), 0);
+    await this.#open().append(configurationRecord(digest, clock.wall()), 0, () => {
+      this.#misnames = true;
+    });
     configured(digest);
   }
 
@@ -130,22 +128,32 @@ class FileAuditLog implements AuditLog {
   async #goOn(): Promise<void> {
     const old = this.#current;
     if (old === undefined) return;
-    if (!old.commits.stuck && (await (await old.file).isInPlace())) return;
+    if (!old.commits.stuck && (await this.#file.isInPlace())) return;
     if (this.#current !== old) return; // closed meanwhile
     const begun = this.#successor(old);
-    const orOld = begun.catch(async () => {
-      await old.commits.ended();
-      return old.file;
+    const orOld = begun.catch((error: unknown) => {
+      if (!old.commits.writes) return old.file;
+      this.#goBack(old, next);
+      throw error;
     });
-    this.#current = this.#writingTo(orOld);
+    orOld.catch(() => undefined); // where nothing waits for it
+    const next = this.#writingTo(orOld);
+    this.#current = next;
     await begun;
     await this.#finish(old);
+  }
+
+  /** To where a write still hangs: what waited to go on elsewhere is refused, so that no two write to one chain. */
+  #goBack(old: Current, next: Current): void {
+    if (this.#current === next) this.#current = old;
+    else void this.#finish(old); // closed meanwhile
   }
 
   async close(): Promise<void> {
     await this.#strangers.end();
     const last = this.#takeCurrent();
     if (last === undefined) return;
+    for (const record of this.#corrections()) await last.commits.append(record, 0).catch(() => undefined);
     await last.commits.end();
     await this.#finish(last);
     this.#checkpoints.end();
@@ -175,10 +183,17 @@ class FileAuditLog implements AuditLog {
     const { deadlineMs, clock } = this.#settings;
     const commit = async (records: readonly AuditRecord[]): Promise<void> => {
       const open = await file;
-      await open.append(records);
-      this.#last = open.last;
+      await open.append([...this.#corrections(), ...records]);
     };
     return { file, commits: new GroupCommit({ commit, refusals: this.#refusals, deadlineMs, clock }) };
+  }
+
+  /** What the next write has to say first; where it fails, the chain after it begins with the same. */
+  #corrections(): AuditRecord[] {
+    if (!this.#misnames) return [];
+    this.#misnames = false;
+    const { writer, wall } = this.#settings.place;
+    return [configurationRecord(writer().configuration, wall())];
   }
 
   /**
@@ -187,12 +202,11 @@ class FileAuditLog implements AuditLog {
    */
   async #successor(old: Current): Promise<AuditFile> {
     await old.commits.settled();
-    const { isWriting } = await old.file;
+    const { isWriting } = this.#file;
     if (!isWriting) await old.commits.ended();
     const cause = old.commits.writes || !isWriting ? 'failure' : 'reopen';
-    const file = await AuditFile.begin(this.#settings.place, cause, this.#last);
-    this.#last = file.last;
-    return file;
+    this.#file = await AuditFile.begin(this.#settings.place, cause, this.#file.last);
+    return this.#file;
   }
 
   /** Closing waits for a write that hangs; nobody waits for both. */

@@ -33,6 +33,7 @@ export class Refusals {
 
 interface Waiting {
   readonly record: AuditRecord;
+  /** It became durable, in time or not. */
   readonly resolve: () => void;
   /** Counts only the first time. */
   readonly refuse: (cause?: unknown) => void;
@@ -63,12 +64,13 @@ export class GroupCommit {
    * Resolves once the record is durable.
    *
    * @param requests - how many requests are refused with it, where it cannot be.
+   * @param onLate - called before the next write if it became durable after it was refused.
    * @throws KeyholeError `audit_unavailable` if it is not within the deadline, or too many wait already. The record may
    * still be written later.
    */
-  async append(record: AuditRecord, requests = 1): Promise<void> {
+  async append(record: AuditRecord, requests = 1, onLate?: () => void): Promise<void> {
     if (this.#stuck || this.#pending.size >= MAX_WAITING) throw this.refusal(requests);
-    const durable = this.#enqueue(record, requests);
+    const durable = this.#enqueue(record, requests, onLate);
     this.#pending.add(durable);
     if (!this.#committing) this.#running = this.#run();
     try {
@@ -118,7 +120,7 @@ export class GroupCommit {
     return performance.now() - this.#beganMs + EARLY_MS;
   }
 
-  #enqueue(record: AuditRecord, requests: number): Promise<void> {
+  #enqueue(record: AuditRecord, requests: number, onLate?: () => void): Promise<void> {
     const { deadlineMs } = this.#options;
     return new Promise((resolve, reject) => {
       let open = true;
@@ -139,6 +141,7 @@ export class GroupCommit {
         record,
         refuse,
         resolve: () => {
+          if (!open) onLate?.();
           open = false;
           clearTimeout(timer);
           resolve();

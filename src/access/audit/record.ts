@@ -128,7 +128,7 @@ export function startRecord(
   };
 }
 
-/** Another configuration is used from now on. */
+/** Which configuration is used from now on: another one, or the same where one that is not used came on record. */
 export function configurationRecord(digest: string | undefined, nowMs: number): AuditRecord {
   return {
     ...ofTheLogItself('Configuration', nowMs),

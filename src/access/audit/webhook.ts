@@ -1,6 +1,6 @@
 // The record a second time, for a collector: never instead of the file, and never in the way of a request.
 import { setTimeout as pause } from 'node:timers/promises';
-import { abortAfter } from '../../aborting.js';
+import { abortAfter, untilAborted } from '../../aborting.js';
 import { systemClock, type Clock } from '../../clock.js';
 import type { AccessLogger } from '../logger.js';
 import type { TrustingFetch } from '../outgoing/trusting-fetch.js';
@@ -68,6 +68,8 @@ export class AuditWebhook {
   #isRunning = false;
   #failures = 0;
   #dropped = 0;
+  /** The question for it that is not answered yet. */
+  #authorizing: Promise<string> | undefined;
   /** No wait is worth it any more. */
   readonly #ending = new AbortController();
   /** Ends the delivery under way; one for each, as a signal keeps a little for whatever was made from it. */
@@ -159,15 +161,12 @@ export class AuditWebhook {
   }
 
   async #post({ type, body }: Delivery): Promise<Answer> {
-    const { url, fetch, authorization } = this.#options;
+    const { url, fetch } = this.#options;
+    this.#delivery = new AbortController();
+    if (this.#isLate) this.#delivery.abort();
+    const signal = abortAfter(DEADLINE_MS, this.#delivery.signal);
     try {
-      const headers = {
-        'content-type': type,
-        ...(authorization !== undefined && { authorization: await authorization() }),
-      };
-      this.#delivery = new AbortController();
-      if (this.#isLate) this.#delivery.abort();
-      const signal = abortAfter(DEADLINE_MS, this.#delivery.signal);
+      const headers = { 'content-type': type, ...(await this.#authorization(signal)) };
       const { status } = await fetch(url, { method: 'POST', headers, body, signal });
       if (status >= 200 && status < 300) return this.#delivered();
       this.#failed({ status });
@@ -176,6 +175,16 @@ export class AuditWebhook {
       this.#failed({ error: nameOf(error) });
       return 'again';
     }
+  }
+
+  /** One question at a time: of a disk that hangs each would hold a thread, of which the record needs one too. */
+  async #authorization(signal: AbortSignal): Promise<{ readonly authorization?: string }> {
+    const { authorization } = this.#options;
+    if (authorization === undefined) return {};
+    this.#authorizing ??= authorization().finally(() => {
+      this.#authorizing = undefined;
+    });
+    return { authorization: await untilAborted(this.#authorizing, signal) };
   }
 
   #delivered(): Answer {

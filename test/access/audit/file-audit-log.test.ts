@@ -425,6 +425,74 @@ test('a full disk refuses records, and is gone on with once there is space', asy
   }
 });
 
+describe('a configuration that was refused for want of a record', () => {
+  let faults: Faults;
+  let log: AuditLog;
+  beforeEach(async () => {
+    faults = new Faults();
+    log = await openLog({ open: faults.open, deadlineMs: 50, writer: { ...WRITER, configuration: 'old' } });
+  });
+
+  /** Refused, and the write that its line was handed to ends thereafter. */
+  async function comesTooLate(): Promise<void> {
+    await ofSlowWrite(() => expect(log.configured('new')).rejects.toMatchObject(unavailable));
+    expect(await configurationsIn(path)).toEqual(['old', 'new']);
+  }
+
+  /** Its write ends once `refused` has resolved. */
+  async function ofSlowWrite(refused: () => Promise<void>): Promise<void> {
+    const slow = gate();
+    faults.write = () => slow.closed;
+    await refused();
+    faults.write = undefined;
+    faults.done.length = 0;
+    slow.open();
+    await expect.poll(() => faults.done).toEqual(['write', 'sync']);
+  }
+
+  test('is not taken for the one in force where its line comes too late: before anything else that is told', async () => {
+    await comesTooLate();
+    await Promise.all(['a', 'b'].map((id) => log.append(auditEvent(id))));
+    await log.append(auditEvent('c'));
+    expect(await told(path)).toEqual(['configuration', 'configuration', 'a', 'b', 'c']);
+    expect(await configurationsIn(path)).toEqual(['old', 'new', 'old']);
+    expect(await verifyAudit([path])).toMatchObject({ mistakes: [] });
+  });
+
+  test('nor where nothing else comes until the close', async () => {
+    await comesTooLate();
+    await log.close();
+    expect(await configurationsIn(path)).toEqual(['old', 'new', 'old']);
+  });
+
+  test('is on record again once it is used', async () => {
+    await comesTooLate();
+    await log.configured('new');
+    await log.append(auditEvent('a'));
+    await log.close();
+    expect(await configurationsIn(path)).toEqual(['old', 'new', 'old', 'new']);
+  });
+
+  test('needs no correction where its line never came', async () => {
+    await ofSlowWrite(async () => {
+      const hangs = log.append(auditEvent('hangs'));
+      await Promise.allSettled([hangs, expect(log.configured('new')).rejects.toMatchObject(unavailable)]);
+    });
+    await log.append(auditEvent('a'));
+    await log.close();
+    expect(await told(path)).toEqual(['hangs', 'gap of 1', 'a']);
+  });
+
+  test('needs none in the chain that begins where its write failed', async () => {
+    faults.datasync = errorOf('EIO');
+    await expect(log.configured('new')).rejects.toMatchObject(unavailable);
+    faults.datasync = undefined;
+    await log.append(auditEvent('a'));
+    await log.close();
+    expect(await configurationsIn(path)).toEqual(['old']);
+  });
+});
+
 describe('a file removed under us', () => {
   test('refuses records until somebody brings it back', async () => {
     const log = await openLog();
@@ -468,6 +536,12 @@ test.runIf(process.platform === 'linux')('a write to the file is answered once i
   const flags = /^flags:\s+([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '';
   expect(parseInt(flags, 8) & constants.O_DSYNC).toBe(constants.O_DSYNC);
 });
+
+/** The configuration of each line that names one, in order. */
+async function configurationsIn(file: string): Promise<unknown[]> {
+  const lines = await linesOf(file);
+  return lines.flatMap(({ unmapped }) => ('configuration' in unmapped ? [unmapped.configuration] : []));
+}
 
 function linkOf(name: string): string | undefined {
   try {

@@ -1,6 +1,14 @@
 // The record over disks that hang and fail while its file is rotated: what was accepted stays, and its chains can be proven.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+  type Stats,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +16,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AuditLog } from '../../../src/access/audit/audit-log.js';
 import { openAuditFile, type AuditFileOptions } from '../../../src/access/audit/file-audit-log.js';
-import { openForAppending } from '../../../src/access/audit/file-handle.js';
+import { openForAppending, type OpenAuditFile } from '../../../src/access/audit/file-handle.js';
 import { verifyAudit } from '../../../src/access/audit/verify.js';
 import { randomFrom, seedOfThisRun, volume } from '../random.js';
-import { auditEvent, filesOf, toldInAll, WRITER } from './events.js';
+import { auditEvent, filesOf, linesOf, told, toldInAll, WRITER } from './events.js';
 import { errorOf, Faults, gate } from './faulty-files.js';
 
 const SEED = seedOfThisRun();
@@ -130,6 +138,93 @@ describe('a disk that hangs when the file is opened anew', () => {
   });
 });
 
+describe('a write that hangs while the file could not be opened anew', () => {
+  let hanging: ReturnType<typeof gate>;
+  let log: AuditLog;
+  beforeEach(async () => {
+    log = await openLog();
+    await log.append(auditEvent('first'));
+    hanging = gate();
+    const { closed } = hanging;
+    faults.write = () => closed;
+    await refused(log, 'hangs');
+    faults.write = errorOf('ENOSPC');
+    await expect(log.reopen()).rejects.toMatchObject({ code: 'ENOSPC' });
+    await refused(log, 'before the repair');
+    faults.write = undefined;
+  });
+
+  test('does not matter once that works', async () => {
+    await log.reopen();
+    await log.append(auditEvent('after'));
+    expect(await told(path)).toEqual(['gap of 2', 'after']);
+    hanging.open();
+    await expect.poll(() => faults.left).toBe(1);
+    await log.append(auditEvent('next'));
+    renameSync(path, join(directory, 'audit-rotated.ndjson'));
+    await log.reopen();
+    await log.close();
+    expect(await toldInAll(path)).toEqual(expect.arrayContaining(['first', 'after', 'next']));
+    expect(await mistakes()).toEqual([]);
+    await expect.poll(() => faults.left).toBe(0);
+  });
+
+  test('is gone on after where it ends before that', async () => {
+    hanging.open();
+    await expect
+      .poll(() =>
+        log.append(auditEvent('after')).then(
+          () => true,
+          () => false,
+        ),
+      )
+      .toBe(true);
+    await log.close();
+    expect(await filesOf(path)).toEqual([path]);
+    expect(await mistakes()).toEqual([]);
+    await expect.poll(() => faults.left).toBe(0);
+  });
+
+  test('keeps no file open where the log is closed while it is opened anew once more', async () => {
+    const beginning = gate();
+    faults.write = () => beginning.closed.then(errorOf('ENOSPC'));
+    const reopened = log.reopen().catch((error: unknown) => error);
+    await expect.poll(() => faults.done.at(-1)).toBe('open');
+    await log.close();
+    beginning.open();
+    expect(await reopened).toMatchObject({ code: 'ENOSPC' });
+    hanging.open();
+    await expect.poll(() => faults.left).toBe(0);
+    expect(await mistakes()).toEqual([]);
+  });
+});
+
+test('a record that becomes durable after the file was opened anew is named by no later chain', async () => {
+  const hanging = gate();
+  let answered = Promise.resolve();
+  const open: OpenAuditFile = async (file) => {
+    const real = await openForAppending(file);
+    const stat = async (): Promise<Stats> => {
+      const there = await real.stat();
+      await answered;
+      return there;
+    };
+    return { ...real, stat };
+  };
+  const log = await openLog({ open });
+  await log.append(auditEvent('first'));
+  answered = hanging.closed;
+  await refused(log, 'hangs');
+  answered = Promise.resolve();
+  await log.reopen();
+  hanging.open();
+  await turn();
+  renameSync(path, join(directory, 'audit-rotated.ndjson'));
+  await log.reopen();
+  await log.close();
+  expect(await mistakes()).toEqual([]);
+});
+
 test('a link to nothing is refused, not replaced', async () => {
   symlinkSync(join(directory, 'disk', 'audit.ndjson'), path);
   await expect(openLog()).rejects.toMatchObject({ code: 'ENOENT' });
@@ -165,11 +260,13 @@ describe('an open file', () => {
 });
 
 test.each(Array.from({ length: volume(400) }, (_, index) => SEED + index))(
-  'whatever fails, hangs and is rotated: what was accepted is there once, the chains hold, no file stays open (seed %i)',
+  'whatever fails, hangs and is rotated: what was accepted is there once, the chains hold, the configuration in force was told last, no file stays open (seed %i)',
   async (seed) => {
     const below = randomFrom(seed);
     const log = await openLog();
     const accepted: string[] = [];
+    let inForce: string | undefined = WRITER.configuration;
+    let configuring = Promise.resolve();
     const all: Promise<unknown>[] = [];
     const tried = (work: Promise<unknown>): void => {
       all.push(work.catch(() => undefined));
@@ -202,6 +299,20 @@ test.each(Array.from({ length: volume(400) }, (_, index) => SEED + index))(
         thaw();
         faults[below(2) === 0 ? 'write' : 'datasync'] = errorOf('EIO');
       },
+      () => {
+        faults.write = errorOf('ENOSPC'); // and what hangs already goes on hanging
+      },
+      () => {
+        const digest = `c${all.length}`;
+        configuring = configuring
+          .then(() => log.configured(digest))
+          .then(
+            () => (inForce = digest),
+            () => undefined,
+          )
+          .then(() => undefined);
+        tried(configuring);
+      },
       thaw,
       () => {
         faults.portion = below(2) === 0 ? 1 + below(600) : Infinity;
@@ -217,10 +328,15 @@ test.each(Array.from({ length: volume(400) }, (_, index) => SEED + index))(
     faults.portion = Infinity;
     await Promise.all(all);
     await log.reopen();
+    await expect.poll(() => log.append(auditEvent('last')).then(() => true, String)).toBe(true);
     await log.close();
+    const named = (await linesOf(path)).flatMap(({ unmapped }) =>
+      'configuration' in unmapped ? [unmapped.configuration] : [],
+    );
+    expect(named.at(-1)).toBe(inForce);
     const told = await toldInAll(path);
     for (const id of accepted) expect(told.filter((one) => one === id)).toEqual([id]);
     expect(await mistakes()).toEqual([]);
-    expect(faults.left).toBe(0);
+    await expect.poll(() => faults.left).toBe(0);
   },
 );

@@ -2,7 +2,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseCheckpoint } from '../../../src/access/audit/checkpoints.js';
 import { openAuditFile } from '../../../src/access/audit/file-audit-log.js';
 import { verifyAudit } from '../../../src/access/audit/verify.js';
@@ -190,6 +191,57 @@ describe('the end', () => {
       expect(counts.dropped).toBe(2);
     },
   );
+});
+
+describe('an authorization that does not come', () => {
+  let asked: number;
+  let waits: number;
+  let tell: () => void;
+  beforeEach(async () => {
+    await webhook.close();
+    asked = waits = 0;
+    const told = new Promise<string>((resolve) => {
+      tell = () => {
+        resolve(AUTHORIZATION);
+      };
+    });
+    const authorization = (): Promise<string> => {
+      asked += 1;
+      return told;
+    };
+    const random = (): number => {
+      waits += 1;
+      return 0;
+    };
+    webhook = hook({ authorization, random });
+  });
+
+  test('does not keep the end', async () => {
+    webhook.add(line('a'), 1);
+    const began = performance.now();
+    await webhook.close();
+    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(counts).toEqual({ delivered: 0, dropped: 1 });
+    expect(collector.asked).toBe(0);
+  });
+
+  test('is told in the log, and awaited by each attempt, not asked for anew: each question may hold a thread', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      webhook.add(line('a'), 1);
+      while (waits < 3) {
+        await vi.advanceTimersByTimeAsync(10_000);
+        await turn();
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(asked).toBe(1);
+    expect(log.text).toContain('the audit webhook does not take lines; they wait for it');
+    tell();
+    await expect.poll(() => counts.delivered).toBe(1);
+    expect(collector.received.map((one) => one.authorization)).toEqual([AUTHORIZATION]);
+  });
 });
 
 describe('of a record in a file', () => {
