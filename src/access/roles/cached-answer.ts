@@ -43,6 +43,7 @@ export class CachedAnswer<T> {
   #kept: Kept<T> | undefined;
   #loading: Promise<Kept<T> | undefined> | undefined;
   #failedMs = -Infinity;
+  #whenKept = (): void => undefined;
   /** Aborts a second after the load under way began. */
   #patience = AbortSignal.abort();
   #abort = new AbortController();
@@ -82,9 +83,15 @@ export class CachedAnswer<T> {
     return { value: answer.value, ageMs: age };
   }
 
-  /** Whether nothing was loaded yet that could be kept. */
-  get isEmpty(): boolean {
-    return this.#kept === undefined;
+  /** How much is kept; what is no list counts as one with rows. */
+  get holds(): 'nothing' | 'no rows' | 'rows' {
+    if (this.#kept === undefined) return 'nothing';
+    return hasRows(this.#kept.value) ? 'rows' : 'no rows';
+  }
+
+  /** `told` is called whenever a load ended in something that is kept. */
+  whenKept(told: () => void): void {
+    this.#whenKept = told;
   }
 
   /** Forgets the answer; a load under way still serves those who wait for it, nobody else. */
@@ -109,11 +116,16 @@ export class CachedAnswer<T> {
       if (this.#loading !== loading) return kept;
       this.#loading = undefined;
       if (kept === undefined) this.#failedMs = clock.monotonic();
-      else this.#kept = kept;
+      else this.#keep(kept);
       return kept;
     });
     this.#loading = loading;
     return loading;
+  }
+
+  #keep(kept: Kept<T>): void {
+    this.#kept = kept;
+    this.#whenKept();
   }
 
   async #attempt(): Promise<Kept<T> | undefined> {
@@ -149,6 +161,11 @@ export class CachedAnswer<T> {
       retryAfterMs: RETRY_MS,
     });
   }
+}
+
+function hasRows(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  return value instanceof Map || value instanceof Set ? value.size > 0 : true;
 }
 
 function late(): Error {
