@@ -4,7 +4,7 @@ import { REPORTS } from '../access/audit/report.js';
 import type { ReportOptions } from './audit.js';
 
 interface VerifyFlags {
-  readonly checkpoint?: string[];
+  readonly checkpoint: readonly string[];
   readonly instances: number;
 }
 
@@ -15,11 +15,13 @@ export function addAuditCommands(program: Command, done: (code: number) => void)
     .description('prove that no line was changed, dropped, added or moved; exit code 0 or 1')
     .argument('<file...>', 'files of the record, in any order')
     .option(
-      '--checkpoint <checkpoint...>',
-      'a line known from elsewhere, as the log tells it: CHAIN:SEQUENCE:HASH',
+      '--checkpoint <checkpoint>',
+      'a line known from elsewhere, as the log tells it: CHAIN:SEQUENCE:HASH; may be given more than once',
+      (one: string, others: readonly string[]) => [...others, one],
+      [],
     )
     .option('--instances <count>', 'how many servers wrote them, each its own chains', count, 1)
-    .action(async (files: string[], { checkpoint = [], instances }: VerifyFlags) => {
+    .action(async (files: string[], { checkpoint, instances }: VerifyFlags) => {
       done(await (await import('./audit.js')).verify({ files, checkpoints: checkpoint, instances }));
     });
   audit

@@ -2,7 +2,7 @@
 import { parseCheckpoint } from '../access/audit/checkpoints.js';
 import { auditReport, type ReportBy, type ReportRow } from '../access/audit/report.js';
 import { filesOfRecord } from '../access/audit/tail.js';
-import { verifyAudit, type AuditMistake } from '../access/audit/verify.js';
+import { verifyAudit, type AuditMistake, type AuditVerdict } from '../access/audit/verify.js';
 import { loadConfig } from '../config/load-config.js';
 import { loadOptions, printProblems } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
@@ -23,12 +23,10 @@ export async function verify({ files, checkpoints, instances }: VerifyOptions): 
     return EXIT.usage;
   }
   try {
-    const { lines, chains, mistakes, notes } = await verifyAudit(files, links, instances);
-    const verdict = `${lines} lines in ${chains} ${chains === 1 ? 'chain' : 'chains'}: `;
-    const end = mistakes.length === 0 ? 'nothing was changed' : `${mistakes.length} mistakes`;
-    const told = [...mistakes.map(mistakeLine), ...notes, verdict + end];
+    const verdict = await verifyAudit(files, links, instances);
+    const told = [...verdict.mistakes.map(mistakeLine), ...verdict.notes, verdictLine(verdict)];
     process.stdout.write(told.map((line) => `${printable(line)}\n`).join(''));
-    return mistakes.length === 0 ? EXIT.fine : EXIT.failed;
+    return verdict.mistakes.length === 0 ? EXIT.fine : EXIT.failed;
   } catch (error) {
     return unreadable(error);
   }
@@ -54,13 +52,28 @@ export async function report({ files, by, since, json = false, config }: ReportO
   const named = files.length > 0 ? files : await configuredFiles(config);
   if (typeof named === 'number') return named;
   try {
-    const { rows, skipped } = await auditReport(named, { by, sinceMs });
-    if (skipped > 0) process.stderr.write(`${skipped} lines are no lines of a record\n`);
+    const { rows, skipped, missing } = await auditReport(named, { by, sinceMs });
+    const rest = [...skippedLine(skipped), ...(files.length > 0 ? [] : foundLines(named, missing))];
+    process.stderr.write(rest.map((line) => `${printable(line)}\n`).join(''));
     process.stdout.write(json ? `${JSON.stringify(rows)}\n` : table(by, rows));
     return EXIT.fine;
   } catch (error) {
     return unreadable(error);
   }
+}
+
+function skippedLine(skipped: number): string[] {
+  if (skipped === 0) return [];
+  return [`${skipped === 1 ? '1 line is no line' : `${skipped} lines are no lines`} of a record`];
+}
+
+/** Whoever named no file should know which were found, and that one under another name was not. */
+function foundLines(files: readonly string[], missing: readonly string[]): string[] {
+  const found = files.length > 0 ? files.map((file) => `read ${file}`) : ['there is no record yet'];
+  const earlier = missing.map(
+    (chain) => `chain ${chain}, named as an earlier one, is not among them: name its file as well`,
+  );
+  return [...found, ...earlier];
 }
 
 async function configuredFiles(file: string | undefined): Promise<readonly string[] | ExitCode> {
@@ -103,11 +116,36 @@ function table(by: ReportBy, rows: readonly ReportRow[]): string {
   return lines.map((line) => `${line.map(padded).join('  ').trimEnd()}\n`).join('');
 }
 
+function verdictLine({ lines, chains, mistakes, tailsProven }: AuditVerdict): string {
+  const unchanged = `nothing was changed${tailsProven ? '' : ', as far as it is proven'}`;
+  const end = mistakes.length === 0 ? unchanged : counted(mistakes.length, 'mistake');
+  return `${counted(lines, 'line')} in ${counted(chains, 'chain')}: ${end}`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
 function mistakeLine({ file, line, sentence }: AuditMistake): string {
   return line === undefined ? `${file}: ${sentence}` : `${file}:${line}: ${sentence}`;
 }
 
 function unreadable(error: unknown): ExitCode {
-  process.stderr.write(`${printable(error instanceof Error ? error.message : 'a file cannot be read')}\n`);
+  process.stderr.write(`${printable(whyUnreadable(error))}\n`);
   return EXIT.failed;
+}
+
+function whyUnreadable(error: unknown): string {
+  if (!(error instanceof Error)) return 'a file cannot be read';
+  const { code, path = 'a file' }: NodeJS.ErrnoException = error;
+  switch (code) {
+    case 'ENOENT':
+      return `${path}: no such file`;
+    case 'EACCES':
+      return `${path}: may not be read by this user`;
+    case 'EISDIR':
+      return 'a directory is no file of a record: name the files in it';
+    default:
+      return error.message;
+  }
 }

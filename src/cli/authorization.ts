@@ -4,10 +4,11 @@ import type { Principal } from '../access/principal.js';
 import { CREDENTIAL_ISSUER } from '../access/tokens/credentials.js';
 import { asciiLowerCase } from '../access/tokens/issuer-options.js';
 import { openAuthorization, type Authorization } from '../config/assemble.js';
-import type { Config } from '../config/config.js';
+import type { Config, CredentialConfig, IssuerConfig } from '../config/config.js';
 import { loadConfig } from '../config/load-config.js';
-import { createLog } from '../config/logger.js';
+import { isVouchedFor } from '../config/sections/vouching.js';
 import { isKeyholeError } from '../errors.js';
+import { Complaints } from './complaints.js';
 import { loadOptions, printProblems, type ConfigurationOptions } from './configuration.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { printable } from './printable.js';
@@ -20,7 +21,14 @@ export interface Question extends ConfigurationOptions {
 /** Lists of 300 pages are through by then, unless the API is down. */
 const DEADLINE_MS = 60_000;
 
-/** Prints the lines that `answer` resolves to. What cannot be asked now is a failure, never an answer. */
+/** The configuration shows that what was asked cannot be. */
+export class WrongUsage extends Error {}
+
+/**
+ * Prints the lines that `answer` resolves to. What cannot be asked now is a failure, never an answer.
+ *
+ * @param answer - may throw `WrongUsage`.
+ */
 export async function withAuthorization(
   options: ConfigurationOptions,
   answer: (authorization: Authorization, config: Config, signal: AbortSignal) => Promise<readonly string[]>,
@@ -31,42 +39,47 @@ export async function withAuthorization(
     return EXIT.config;
   }
   const { config } = loaded;
-  const { logger, flush } = createLog(config.logLevel, 2);
-  const authorization = openAuthorization(config, logger);
+  const complaints = new Complaints();
+  const authorization = openAuthorization(config, complaints.logger);
   try {
     const lines = await answer(authorization, config, AbortSignal.timeout(DEADLINE_MS));
-    process.stdout.write(lines.map((line) => `${printable(line)}\n`).join(''));
+    print(process.stderr, complaints.warnings());
+    print(process.stdout, lines);
     return EXIT.fine;
   } catch (error) {
+    if (error instanceof WrongUsage) {
+      print(process.stderr, [error.message]);
+      return EXIT.usage;
+    }
     if (!isKeyholeError(error)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    print(process.stderr, [[error.message, ...complaints.firstReason()].join(': ')]);
     return EXIT.failed;
   } finally {
     authorization.close();
-    flush();
   }
 }
 
-/** Somebody whose token has this e-mail, and nothing else that would give roles. */
-export function personOf(email: string): Principal {
+/**
+ * Somebody whose token has this e-mail, and nothing else that would give roles. Where no issuer vouches for it, it does
+ * not count.
+ */
+export function personOf(email: string, issuers: readonly IssuerConfig[]): Principal {
   const [subject, issuer] = ['somebody', 'any'];
   return {
     subject,
     issuer,
-    email: asciiLowerCase(email),
+    email: isVouchedFor(email, issuers) ? asciiLowerCase(email) : undefined,
     method: 'bearer',
     expiresAtMs: Number.MAX_SAFE_INTEGER,
   };
 }
 
-export function programOf({
-  name,
-  expiresAtMs,
-}: {
-  readonly name: string;
-  readonly expiresAtMs: number;
-}): Principal {
+export function programOf({ name, expiresAtMs }: CredentialConfig): Principal {
   return { subject: name, issuer: CREDENTIAL_ISSUER, email: undefined, method: 'credential', expiresAtMs };
+}
+
+export function hasExpired({ expiresAtMs }: CredentialConfig): boolean {
+  return Date.now() >= expiresAtMs;
 }
 
 /** Why: the rule, the role and where the role comes from; or what is missing. */
@@ -75,4 +88,8 @@ export function reason(decision: Decision): string {
   return decision.allowed
     ? `access.rules[${decision.rule}] allows it to ${decision.role}, ${from}`
     : `${decision.message} (${decision.code}, ${from})`;
+}
+
+function print(stream: NodeJS.WritableStream, lines: readonly string[]): void {
+  stream.write(lines.map((line) => `${printable(line)}\n`).join(''));
 }

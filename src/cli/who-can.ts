@@ -1,14 +1,23 @@
 // `keyhole who-can`: everybody who may do something in a namespace, by which rule.
+import { isVouchedFor } from '../config/sections/vouching.js';
+import {
+  hasExpired,
+  personOf,
+  programOf,
+  reason,
+  withAuthorization,
+  type Question,
+} from './authorization.js';
 import type { ExitCode } from './exit-codes.js';
-import { personOf, programOf, reason, withAuthorization, type Question } from './authorization.js';
 
 /** One line each: who, and why. Nobody: one line that says so. */
 export function whoCan({ action, namespace, file }: Question): Promise<ExitCode> {
   return withAuthorization({ file }, async (authorization, { access }, signal) => {
     const emails = await authorization.people(namespace, signal);
-    const programs = access.credentials.filter(({ expiresAtMs }) => Date.now() < expiresAtMs);
+    const people = (emails ?? []).filter((email) => isVouchedFor(email, access.issuers));
+    const programs = access.credentials.filter((one) => !hasExpired(one));
     const candidates = [
-      ...(emails ?? []).map((email) => [email, personOf(email)] as const),
+      ...people.map((email) => [email, personOf(email, access.issuers)] as const),
       ...programs.map((one) => [`credential ${one.name}`, programOf(one)] as const),
     ];
     const lines: string[] = [];

@@ -28,6 +28,8 @@ export interface LoadOptions {
   readonly process?: ProcessFacts;
   /** Milliseconds since the epoch. Default is the system's clock. */
   readonly nowMs?: number;
+  /** Told the name of the file that is read; `undefined`: none is named, and there is none here. */
+  readonly onFile?: (name: string | undefined) => void;
 }
 
 export type LoadResult = { readonly config: Config } | { readonly problems: readonly Problem[] };
@@ -37,14 +39,15 @@ const MAX_FILE_BYTES = 256 * 1024;
 const LOG_LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 /** Reads files only: no network, and nothing is written. Never rejects. */
-export async function loadConfig({ file, env, cwd, process, nowMs }: LoadOptions): Promise<LoadResult> {
+export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
+  const { env, cwd, process, nowMs } = options;
   const problems = new Problems();
   const warnings: string[] = [];
   if (process !== undefined) {
     for (const { path, sentence } of processProblems(process, env)) problems.add(path, sentence);
     warnings.push(...processWarnings(process));
   }
-  const { document, path, digest } = await readDocument({ file, env, cwd }, problems);
+  const { document, path, digest } = await readDocument(options, problems);
   const fileDirectory = path === undefined ? cwd : dirname(path);
   const place: Place = { env, cwd, fileDirectory, problems, warnings, nowMs: nowMs ?? Date.now() };
   const config = document === undefined ? undefined : await readSections(document, place);
@@ -87,18 +90,24 @@ interface Document {
   readonly digest?: string;
 }
 
-async function readDocument({ file, env, cwd }: LoadOptions, problems: Problems): Promise<Document> {
+async function readDocument(
+  { file, env, cwd, onFile = () => undefined }: LoadOptions,
+  problems: Problems,
+): Promise<Document> {
   const given = file === undefined ? variable(env, 'KEYHOLE_CONFIG') : { value: file, path: file };
-  const path = resolve(cwd, given?.value ?? DEFAULT_FILE);
+  const name = given?.value ?? DEFAULT_FILE;
+  const path = resolve(cwd, name);
   const result = await readTextFile(path, { secret: false, maxBytes: MAX_FILE_BYTES });
+  const isThere = 'text' in result || result.sentence !== NO_SUCH_FILE;
+  if (isThere) onFile(name);
+  else if (given === undefined) onFile(undefined);
   if ('sentence' in result) {
-    if (given === undefined && result.sentence === NO_SUCH_FILE) return { document: {}, path: undefined };
+    if (given === undefined && !isThere) return { document: {}, path: undefined };
     problems.add(given?.path ?? DEFAULT_FILE, result.sentence);
     return { document: undefined, path };
   }
   const parsed = parseYaml(result.text);
   if ('value' in parsed) return { document: parsed.value ?? {}, path, digest: hash('sha256', result.text) };
-  const name = given?.value ?? DEFAULT_FILE;
   for (const { line, column, sentence } of parsed.mistakes)
     problems.add(`${name}:${line}:${column}`, sentence);
   return { document: undefined, path };

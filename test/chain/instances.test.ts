@@ -196,7 +196,14 @@ describeWithParts(['haproxy'], 'three instances behind a balancer', () => {
         INSTANCES.map((instance) => filesOfRecord(join(homeOf(instance), 'keyhole-audit.ndjson'))),
       )
     ).flat();
-    const args = ['audit', 'verify', '--instances', '3', ...files, '--checkpoint', ...checkpoints];
+    const args = [
+      'audit',
+      'verify',
+      '--instances',
+      '3',
+      ...files,
+      ...checkpoints.flatMap((one) => ['--checkpoint', one]),
+    ];
     const { code, stdout } = await new Command(args, { cwd: directory }).ended();
     expect(stdout).toMatch(/^\d+ lines in 6 chains: nothing was changed\n$/);
     expect(code).toBe(0);

@@ -1,6 +1,6 @@
 // `keyhole audit` as a child process, over files that the server's own log wrote.
 import { appendFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -49,18 +49,30 @@ async function record(): Promise<string[]> {
   return told;
 }
 
+function flags(checkpoints: readonly string[]): string[] {
+  return checkpoints.flatMap((checkpoint) => ['--checkpoint', checkpoint]);
+}
+
 describe('keyhole audit verify', () => {
   test('finds nothing wrong with what a server wrote, and says which tails are not proven', async () => {
     await record();
     const { code, stdout } = await keyhole('verify', ...(await filesOf(path)));
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^(tail not proven[^\n]*\n){2}8 lines in 2 chains: nothing was changed\n$/);
+    expect(stdout).toMatch(
+      /^(tail not proven[^\n]*\n){2}8 lines in 2 chains: nothing was changed, as far as it is proven\n$/,
+    );
   });
 
   test('proves the tails too with the checkpoints of both stops', async () => {
     const checkpoints = await record();
-    const ended = await keyhole('verify', ...(await filesOf(path)), '--checkpoint', ...checkpoints);
+    const ended = await keyhole('verify', ...(await filesOf(path)), ...flags(checkpoints));
     expect(ended).toMatchObject({ code: 0, stdout: '8 lines in 2 chains: nothing was changed\n' });
+  });
+
+  test('takes what follows a checkpoint for a file', async () => {
+    const checkpoints = await record();
+    const { code, stdout } = await keyhole('verify', ...flags(checkpoints), ...(await filesOf(path)));
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '8 lines in 2 chains: nothing was changed\n' });
   });
 
   test('names file and line of a change, and fails', async () => {
@@ -69,21 +81,17 @@ describe('keyhole audit verify', () => {
     await writeFile(path, text.replace('alice@example.com', 'mallory@example.com'));
     const { code, stdout } = await keyhole('verify', ...(await filesOf(path)));
     expect(code).toBe(1);
-    expect(stdout).toContain(`${path}:3: does not follow the line before it\n`);
+    expect(stdout).toContain(`${path}:2: is not the one that line 3 names\n`);
+    expect(stdout).toMatch(/: 1 mistake\n$/);
   });
 
   test('finds a cut tail against the checkpoint', async () => {
     const checkpoints = await record();
     const lines = (await readFile(path, 'utf8')).split('\n');
     await writeFile(path, `${lines.slice(0, 3).join('\n')}\n`);
-    const { code, stdout } = await keyhole(
-      'verify',
-      ...(await filesOf(path)),
-      '--checkpoint',
-      ...checkpoints,
-    );
+    const { code, stdout } = await keyhole('verify', ...(await filesOf(path)), ...flags(checkpoints));
     expect(code).toBe(1);
-    expect(stdout).toMatch(/line 3 of chain [0-9a-f]{24} is not what the checkpoint says/);
+    expect(stdout).toMatch(/line 3 of chain [0-9a-f]{24} is missing: a checkpoint names it/);
   });
 
   test('takes a crash for what it is', async () => {
@@ -99,14 +107,9 @@ describe('keyhole audit verify', () => {
     const lines = (await readFile(path, 'utf8')).split('\n');
     await writeFile(path, `${lines.slice(0, 3).join('\n')}\n`);
     await record();
-    const { code, stdout } = await keyhole(
-      'verify',
-      ...(await filesOf(path)),
-      '--checkpoint',
-      ...checkpoints,
-    );
+    const { code, stdout } = await keyhole('verify', ...(await filesOf(path)), ...flags(checkpoints));
     expect(code).toBe(1);
-    expect(stdout).toMatch(/line 3 of chain [0-9a-f]{24} is not what the checkpoint says/);
+    expect(stdout).toMatch(/line 3 of chain [0-9a-f]{24} is missing: a checkpoint names it/);
   });
 
   test('proves the chains of several servers together, told how many there are', async () => {
@@ -119,7 +122,7 @@ describe('keyhole audit verify', () => {
     const together = await keyhole('verify', '--instances', '2', ...files);
     expect([together.code, together.stdout.split('\n').at(-2)]).toEqual([
       0,
-      '10 lines in 3 chains: nothing was changed',
+      '10 lines in 3 chains: nothing was changed, as far as it is proven',
     ]);
     expect((await keyhole('verify', ...files)).code).toBe(1);
     expect((await keyhole('verify', '--instances', '0', ...files)).code).toBe(2);
@@ -130,16 +133,22 @@ describe('keyhole audit verify', () => {
     await writeFile(named, '{"unmapped":"\\u001b[2K"}\n');
     const { code, stdout } = await keyhole('verify', named);
     expect(code).toBe(1);
-    expect(stdout).toContain('a\\u{1b}[2K\\u{a}0 mistakes:1: is no line of a record\n');
+    expect(stdout).toContain(
+      'a\\u{1b}[2K\\u{a}0 mistakes: is no record: none of its lines is one\n1 line in 0 chains: 1 mistake\n',
+    );
     const missing = await keyhole('verify', `${named}\u{1b}`);
-    expect(missing.stderr).toContain('ENOENT');
+    expect(missing.stderr).toContain('no such file');
     expect(missing.stderr).not.toContain('\u{1b}');
   });
 
   test('says in a sentence what it cannot read, and what is no checkpoint', async () => {
     const missing = await keyhole('verify', 'none.ndjson');
-    expect(missing.code).toBe(1);
-    expect(missing.stderr).toContain('ENOENT');
+    expect(missing).toMatchObject({ code: 1, stderr: 'none.ndjson: no such file\n' });
+    const folder = await keyhole('verify', directory);
+    expect([folder.code, folder.stderr]).toEqual([
+      1,
+      'a directory is no file of a record: name the files in it\n',
+    ]);
     const wrong = await keyhole('verify', 'none.ndjson', '--checkpoint', 'abc');
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toBe('--checkpoint: must be CHAIN:SEQUENCE:HASH, as the log tells it\n');
@@ -245,8 +254,8 @@ describe('keyhole audit report', () => {
     ]);
   });
 
-  test('finds the files by the configuration', async () => {
-    await writeFile(
+  const configure = (): Promise<void> =>
+    writeFile(
       join(directory, 'keyhole.yaml'),
       JSON.stringify({
         audit: { file: 'audit.ndjson' },
@@ -262,9 +271,27 @@ describe('keyhole audit report', () => {
         },
       }),
     );
-    const { code, stdout } = await keyhole('report', '--by', 'namespace');
-    expect(code).toBe(0);
+
+  test('finds the files by the configuration, and says which', async () => {
+    await configure();
+    const { code, stdout, stderr } = await keyhole('report', '--by', 'namespace');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: `read ${path}\n` });
     expect(stdout).toContain('billing.a1b2c');
+  });
+
+  test('says that an earlier chain was not found, where its file was renamed', async () => {
+    await configure();
+    await rename(path, `${path}.1`);
+    expect((await keyhole('report')).stderr).toBe('there is no record yet\n');
+    await copyFile(`${path}.1`, path);
+    await (await openAuditFile(path, { writer: WRITER })).close();
+    const [kept = ''] = (await filesOf(path)).filter((file) => /-[0-9a-f]{24}\.ndjson$/.test(file));
+    expect((await keyhole('report')).stderr).toBe(`read ${kept}\nread ${path}\n`);
+    await rename(kept, `${path}.2`);
+    expect((await keyhole('report')).stderr).toMatch(
+      /^read [^\n]*\nchain [0-9a-f]{24}, named as an earlier one, is not among them: name its file as well\n$/,
+    );
+    expect((await keyhole('report', path)).stderr).toBe('');
   });
 
   test('says what it does not understand', async () => {
@@ -277,7 +304,7 @@ describe('keyhole audit report', () => {
     expect(await keyhole('report', '--json', path)).toMatchObject({
       code: 0,
       stdout: '[]\n',
-      stderr: '1 lines are no lines of a record\n',
+      stderr: '1 line is no line of a record\n',
     });
   });
 });

@@ -47,12 +47,24 @@ describe('keyhole check', () => {
 
   test('prints every mistake, one a line, and ends with 78', async () => {
     const env = { AWS_REGION: 'eu-west-1', TEMPORAL_API_KEY: API_KEY };
-    expect(await keyhole(['check', '-c', 'bad.yaml'], env)).toEqual({ code: 78, stdout: BAD, stderr: '' });
+    expect(await keyhole(['check', '-c', 'bad.yaml'], env)).toEqual({
+      code: 78,
+      stdout: BAD,
+      stderr: 'read bad.yaml\n',
+    });
+  });
+
+  test('says that there is no file, and that defaults are used', async () => {
+    const empty = await makeFolder();
+    const { stderr } = await run(['check'], { cwd: empty.path });
+    await empty.remove();
+    expect(stderr).toContain('there is no keyhole.yaml here: the defaults are used\n');
   });
 
   test('ends with 0 where there is none, with its warnings on stderr', async () => {
     const { code, stdout, stderr } = await keyhole(['check']);
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    expect(stderr).toMatch(/^read keyhole\.yaml\n/);
     expect(stderr).toContain('warning: there is no tls');
     expect(stderr).toContain('the configuration is good\n');
     await expect(stat(join(folder.path, 'keyhole-audit.ndjson'))).rejects.toThrow('ENOENT');

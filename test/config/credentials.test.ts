@@ -48,3 +48,13 @@ test('every mistake is told with its path, and no secret is quoted', async () =>
     ]),
   );
 });
+
+test('one that has expired is told', async () => {
+  await configure([CI]);
+  const warnings = async (now: string): Promise<readonly string[]> =>
+    (await folder.config({ nowMs: Date.parse(now) })).warnings.filter((line) => line.includes('expired'));
+  expect(await warnings('2027-06-30T23:59:59Z')).toEqual([]);
+  expect(await warnings('2027-07-01')).toEqual([
+    'access.credentials[0]: ci has expired: whoever sends it is refused',
+  ]);
+});

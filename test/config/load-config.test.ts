@@ -108,6 +108,22 @@ describe('a configuration without a mistake', () => {
     expect((await folder.config()).server.limits).toMatchObject(limits);
   });
 
+  test('warns of people for whose e-mails no issuer vouches, once for each domain', async () => {
+    const people = {
+      'alice@Example.com': [],
+      'bob@other.example': [],
+      'carol@OTHER.example': [],
+      'dan@b.example.com': [],
+    };
+    const issuers = [...GOOD.access.issuers, { preset: 'temporal-cloud', emailDomains: ['third.example'] }];
+    await folder.configure({ ...GOOD, access: { issuers, roles: { source: 'static', people } } });
+    const { warnings } = await folder.config();
+    expect(warnings.filter((line) => line.includes('vouches'))).toEqual([
+      'access.roles.people: no issuer vouches for e-mails of other.example: setting access.issuers[].emailDomains',
+      'access.roles.people: no issuer vouches for e-mails of b.example.com: setting access.issuers[].emailDomains',
+    ]);
+  });
+
   test('takes the environment before the file, with paths from the working directory', async () => {
     const sub = join(folder.path, 'elsewhere');
     await folder.write(
@@ -544,14 +560,14 @@ const SHORT: readonly Short[] = [
     'a grant that is none',
     roles({ source: 'static', people: { 'a@x.example': ['boss', 'namespace:admin'] } }),
     {},
-    `access.roles.people[0][0]: ${GRANT}`,
-    `access.roles.people[0][1]: ${GRANT}`,
+    `access.roles.people["a@x.example"][0]: ${GRANT}`,
+    `access.roles.people["a@x.example"][1]: ${GRANT}`,
   ],
   [
     'a person twice',
     roles({ source: 'static', people: { 'a@x.example': [], 'A@x.example': [] } }),
     {},
-    'access.roles.people[1]: is the same as access.roles.people[0]',
+    'access.roles.people["A@x.example"]: is the same as access.roles.people["a@x.example"]',
   ],
   [
     'a person without an address',

@@ -82,6 +82,23 @@ describe('the formats of an entry', () => {
       'keys[0].insecureSharedKeyReads: payloads of one namespace may open in another',
     );
   });
+
+  test('may have a last day, which is told once it has passed', async () => {
+    const until = '2027-06-30';
+    await configure({
+      reads: [
+        { ...STATIC, until },
+        { format: 'compression', until },
+      ],
+    });
+    const onLastDay = await folder.config({ nowMs: Date.parse('2027-06-30T23:59:59Z') });
+    expect(onLastDay.warnings.join('\n')).not.toContain('until');
+    const after = await folder.config({ nowMs: Date.parse('2027-07-01') });
+    expect(after.warnings.filter((line) => line.includes('until'))).toEqual([
+      'keys[0].reads[0].until: has passed: static-key opens no more',
+      'keys[0].reads[1].until: has passed: compression opens no more',
+    ]);
+  });
 });
 
 const one = (read: unknown): object[] => [{ reads: [read] }];

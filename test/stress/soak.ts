@@ -129,7 +129,7 @@ class Soak {
     const checkpoints = [...this.#keyhole.log().matchAll(/"checkpoint":"([^"]+)"/g)].map(
       ([, text = '']) => text,
     );
-    const args = ['audit', 'verify', ...files, '--checkpoint', ...checkpoints];
+    const args = ['audit', 'verify', ...files, ...checkpoints.flatMap((one) => ['--checkpoint', one])];
     const { code, stdout, stderr } = await run(args, { cwd: this.#record });
     await this.#oracle.compareWith(files);
     const { violations } = this.#oracle;

@@ -1,5 +1,5 @@
 // Who read what, how often, by which rule, how often they were refused, and who signed in, as the record tells it.
-import { objectOf, readLine } from './chain.js';
+import { objectOf, readLine, type ReadLine } from './chain.js';
 import { linesOf } from './lines.js';
 
 export const REPORTS = ['person', 'namespace', 'key', 'rule', 'stranger'] as const;
@@ -34,6 +34,8 @@ export interface AuditReport {
   readonly rows: readonly ReportRow[];
   /** Lines that are none of a record. */
   readonly skipped: number;
+  /** Chains that one here names as the one before it, and that are not here. */
+  readonly missing: readonly string[];
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -48,18 +50,38 @@ export async function auditReport(
   { by, sinceMs }: ReportOptions,
 ): Promise<AuditReport> {
   const rows = new Map<string, ReportRow>();
+  const chains = new Chains();
   let skipped = 0;
   for (const file of files) {
     for await (const { bytes } of linesOf(file)) {
-      const record = readLine(bytes)?.record;
-      if (record === undefined) skipped += 1;
-      else if (endOf(record) >= sinceMs) count(rows, record, by);
+      const read = readLine(bytes);
+      if (read === undefined) {
+        skipped += 1;
+        continue;
+      }
+      chains.add(read);
+      if (endOf(read.record) >= sinceMs) count(rows, read.record, by);
     }
   }
   const sorted = [...rows.values()].sort(
     (one, other) => other.opened - one.opened || other.requests - one.requests,
   );
-  return { rows: sorted, skipped };
+  return { rows: sorted, skipped, missing: chains.missing() };
+}
+
+/** Which chains there are, and which are named only. */
+class Chains {
+  readonly #here = new Set<string>();
+  readonly #named = new Set<string>();
+
+  add({ link, before }: ReadLine): void {
+    this.#here.add(link.chain);
+    if (before !== undefined) this.#named.add(before.chain);
+  }
+
+  missing(): string[] {
+    return [...this.#named].filter((chain) => !this.#here.has(chain));
+  }
 }
 
 function count(rows: Map<string, ReportRow>, record: Json, by: ReportBy): void {

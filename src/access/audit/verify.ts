@@ -17,10 +17,13 @@ export interface AuditVerdict {
   readonly mistakes: readonly AuditMistake[];
   /** What is no mistake, but limits what is proven. */
   readonly notes: readonly string[];
+  /** Whether something names the last line of each chain; where nothing does, a note says so. */
+  readonly tailsProven: boolean;
 }
 
 /** Where a mistake is of no file. */
 const RECORD = 'the record';
+const NO_LINE = 'is no line of a record';
 
 /** A chain as it was found. */
 interface Found {
@@ -59,7 +62,10 @@ class ChainReader {
   #line = 0;
   #whole = 0;
   #before: Link | undefined;
+  /** The line of `#before`. */
+  #beforeAt = 0;
   #chain: Found | undefined;
+  #isRecord = false;
 
   constructor(file: string, verification: Verification) {
     this.#file = file;
@@ -75,21 +81,34 @@ class ChainReader {
     this.#whole += 1;
     this.#verification.lines += 1;
     const read = readLine(bytes);
-    if (read === undefined) this.#mistake('is no line of a record');
-    else if (read.previous === undefined) this.#begin(read);
-    else this.#follow(read);
+    if (read === undefined) this.#noLine();
+    else this.#record(read);
   }
 
   end(): void {
-    if (this.#whole > 0) return;
-    this.#verification.mistake(this.#file, undefined, this.#line === 0 ? 'is empty' : 'has no whole line');
+    if (this.#isRecord) return;
+    const sentence = this.#whole > 0 ? 'is no record: none of its lines is one' : 'has no whole line';
+    this.#verification.mistake(this.#file, undefined, this.#line === 0 ? 'is empty' : sentence);
+  }
+
+  /** Told line by line in a record alone: before its first line nobody knows that it is one. */
+  #noLine(): void {
+    if (this.#isRecord) this.#mistake(NO_LINE);
+  }
+
+  #record(read: ReadLine): void {
+    for (let line = 1; !this.#isRecord && line < this.#line; line += 1) this.#mistake(NO_LINE, line);
+    this.#isRecord = true;
+    if (read.previous === undefined) this.#begin(read);
+    else this.#follow(read);
+    this.#before = read.link;
+    this.#beforeAt = this.#line;
   }
 
   #begin(read: ReadLine): void {
     const cause = objectOf(read.record['unmapped'])?.['cause'];
     const { chain: id, hash } = read.link;
     this.#chain = { file: this.#file, id, after: read.before, cause, hashes: [hash] };
-    this.#before = read.link;
     if (!this.#verification.found(this.#chain)) this.#mistake(`begins chain ${id}, which was there before`);
   }
 
@@ -97,13 +116,19 @@ class ChainReader {
   #follow(read: ReadLine): void {
     const before = this.#before;
     if (before === undefined) this.#mistake('is the first here, but not the first of its chain');
-    else if (!follows(before, read)) this.#mistake('does not follow the line before it');
-    this.#before = read.link;
+    else if (!follows(before, read)) this.#misfit(before, read);
     this.#chain?.hashes.push(read.link.hash);
   }
 
-  #mistake(sentence: string): void {
-    this.#verification.mistake(this.#file, this.#line, sentence);
+  /** Where a line has its place after the other one and the hashes do not fit, mostly the first was changed. */
+  #misfit(before: Link, { link }: ReadLine): void {
+    if (link.chain === before.chain && link.sequence === before.sequence + 1)
+      this.#mistake(`is not the one that line ${this.#line} names`, this.#beforeAt);
+    else this.#mistake('does not follow the line before it');
+  }
+
+  #mistake(sentence: string, line = this.#line): void {
+    this.#verification.mistake(this.#file, line, sentence);
   }
 }
 
@@ -133,9 +158,9 @@ class Verification {
     this.#judgeFirst(instances);
     this.#judgeSuccessors();
     for (const checkpoint of checkpoints) this.#judgeCheckpoint(checkpoint);
-    this.#judgeTails(checkpoints);
+    const tailsProven = this.#judgeTails(checkpoints);
     const { lines } = this;
-    return { lines, chains: this.#chains.size, mistakes: this.#mistakes, notes: this.#notes };
+    return { lines, chains: this.#chains.size, mistakes: this.#mistakes, notes: this.#notes, tailsProven };
   }
 
   /** One chain of each instance has nothing before it here: the first. Another one means that a file is missing. */
@@ -152,7 +177,8 @@ class Verification {
       else if (after !== undefined) this.note(missing);
     }
     if (firsts.length >= instances || firsts.length === 0) return;
-    this.mistake(RECORD, undefined, `${firsts.length} chains begin the record of ${instances} instances`);
+    const begin = firsts.length === 1 ? '1 chain begins' : `${firsts.length} chains begin`;
+    this.mistake(RECORD, undefined, `${begin} the record of ${instances} instances`);
   }
 
   #judgeSuccessors(): void {
@@ -172,30 +198,42 @@ class Verification {
   #judgeRest(before: Found, { sequence }: Link, cause: unknown): void {
     const rest = before.hashes.length - 1 - sequence;
     if (rest === 0) return;
-    if (cause === 'failure') this.note(`${before.file}: its last ${rest} lines are of a write that failed`);
-    else this.mistake(before.file, undefined, `${rest} lines follow the one that was its last`);
+    const lines = rest === 1 ? 'line is' : `${rest} lines are`;
+    const follow = rest === 1 ? '1 line follows' : `${rest} lines follow`;
+    if (cause === 'failure') this.note(`${before.file}: its last ${lines} of a write that failed`);
+    else this.mistake(before.file, undefined, `${follow} the one that was its last`);
   }
 
   #judgeCheckpoint({ chain, sequence, hash }: Link): void {
     const found = this.#chains.get(chain);
-    if (found?.hashes[sequence] === hash) return;
-    const file = found?.file ?? RECORD;
-    this.mistake(file, undefined, `line ${sequence} of chain ${chain} is not what the checkpoint says`);
+    if (found === undefined) {
+      this.mistake(RECORD, undefined, `chain ${chain} is missing: a checkpoint names its line ${sequence}`);
+      return;
+    }
+    const line = `line ${sequence} of chain ${chain}`;
+    const there = found.hashes[sequence];
+    if (there === undefined) this.mistake(found.file, undefined, `${line} is missing: a checkpoint names it`);
+    else if (there !== hash) this.mistake(found.file, undefined, `${line} is not what the checkpoint says`);
   }
 
   /**
    * What comes after the last line that something else names is proven by nothing. A process knows where its own chain
    * ended; at a start it takes what lies there for the end, and nobody watched it until then.
+   *
+   * @returns whether every tail is proven.
    */
-  #judgeTails(checkpoints: readonly Link[]): void {
+  #judgeTails(checkpoints: readonly Link[]): boolean {
+    let proven = true;
     const known = [...this.#chains.values()].filter(({ cause }) => cause !== 'start');
     const afters = known.map(({ after }) => after);
     for (const { id, hashes } of this.#chains.values()) {
       const proofs = [...afters, ...checkpoints].filter((link) => link?.chain === id);
-      const proven = Math.max(-1, ...proofs.map((link) => link?.sequence ?? -1));
-      if (proven >= hashes.length - 1) continue;
-      const from = proven < 0 ? 'tail not proven' : `tail not proven after line ${proven}`;
+      const last = Math.max(-1, ...proofs.map((link) => link?.sequence ?? -1));
+      if (last >= hashes.length - 1) continue;
+      proven = false;
+      const from = last < 0 ? 'tail not proven' : `tail not proven after line ${last}`;
       this.note(`${from}: only a checkpoint shows that nothing is missing at the end of chain ${id}`);
     }
+    return proven;
   }
 }

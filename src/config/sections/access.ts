@@ -9,16 +9,17 @@ import { matches } from '../../keys/keyring.js';
 import type { AccessConfig, CredentialConfig, IssuerConfig, KeysConfig, RolesConfig } from '../config.js';
 import { variable } from '../environment.js';
 import { parseAddress } from '../reading/address.js';
+import { endOfDay } from '../reading/day.js';
 import { pathTo, type Problems } from '../reading/problems.js';
 import { readShape, readValue, type ReadShape } from '../reading/read-shape.js';
 import { ACCESS, accountId, CREDENTIAL, ISSUER, PRESET_ISSUER, ROLES, RULE } from '../reading/schema.js';
 import { readTextFile } from '../reading/text-file.js';
 import { fileIn, type Place } from './place.js';
 import { readSignIn } from './sign-in.js';
+import { isVouchedFor, nobodyVouchesFor } from './vouching.js';
 
 const DEFAULT_OPS_ADDRESS = 'saas-api.tmprl.cloud:443';
 const DEFAULT_OPS_API_VERSION = '2024-05-13-00';
-const DAY_MS = 24 * 3_600_000;
 
 /** `undefined` where something is wrong. `keys` tells which namespaces are served. */
 export async function readAccess(
@@ -34,6 +35,7 @@ export async function readAccess(
   const rules = readRules(section.rules ?? [], keys, place);
   const credentials = readCredentials(section.credentials ?? [], place);
   if (roles === undefined) return undefined;
+  if (roles.source === 'static') warnOfUnvouched(Object.keys(roles.people), issuers, place);
   return { account, issuers, roles, rules, credentials, ...(signIn === undefined ? {} : { signIn }) };
 }
 
@@ -212,13 +214,23 @@ function staticRoles(
   }
   const emails = new Map<string, string>();
   for (const [index, [email, grants]] of Object.entries(people).entries()) {
-    const at = pathTo(path, index);
-    if (!/^[\x21-\x3f\x41-\x7e]+@[\x21-\x3f\x41-\x7e]+$/.test(email))
-      problems.add(at, 'is not an e-mail address');
+    const isEmail = /^[\x21-\x3f\x41-\x7e]+@[\x21-\x3f\x41-\x7e]+$/.test(email);
+    const at = isEmail ? `${path}[${JSON.stringify(email)}]` : pathTo(path, index);
+    if (!isEmail) problems.add(at, 'is not an e-mail address');
     once(emails, email.toLowerCase(), at, problems);
     checkGrants(grants, at, problems);
   }
   return { source: 'static', people };
+}
+
+/** One warning a domain: a list of people may be long. */
+function warnOfUnvouched(
+  emails: readonly string[],
+  issuers: readonly IssuerConfig[],
+  { warnings }: Place,
+): void {
+  const sentences = emails.filter((email) => !isVouchedFor(email, issuers)).map(nobodyVouchesFor);
+  for (const sentence of new Set(sentences)) warnings.push(`access.roles.people: ${sentence}`);
 }
 
 function tokenClaims({ people, ca, apiKeyFile: file, groups = {} }: Roles, { problems }: Place): RolesConfig {
@@ -295,7 +307,7 @@ function readRules(list: readonly unknown[], keys: readonly KeysConfig[], { prob
   });
 }
 
-function readCredentials(list: readonly unknown[], { problems }: Place): CredentialConfig[] {
+function readCredentials(list: readonly unknown[], { problems, warnings, nowMs }: Place): CredentialConfig[] {
   const seen = { names: new Map<string, string>(), hashes: new Map<string, string>() };
   return list.flatMap((value, index) => {
     const path = `access.credentials[${index}]`;
@@ -304,7 +316,9 @@ function readCredentials(list: readonly unknown[], { problems }: Place): Credent
     once(seen.hashes, sha256, `${path}.sha256`, problems);
     checkGrants(roles ?? [], `${path}.roles`, problems);
     if (name === undefined || sha256 === undefined || roles === undefined || expires === undefined) return [];
-    return [{ name, sha256, roles, expiresAtMs: Date.parse(expires) + DAY_MS }];
+    const expiresAtMs = endOfDay(expires);
+    if (nowMs >= expiresAtMs) warnings.push(`${path}: ${name} has expired: whoever sends it is refused`);
+    return [{ name, sha256, roles, expiresAtMs }];
   });
 }
 

@@ -6,6 +6,7 @@ import { secretBoxKey } from '../../keys/providers/secret-box.js';
 import { parseProxyKeyUri } from '../../keys/proxy-key-uri.js';
 import type { ReadConfig } from '../config.js';
 import { AZURE_SDKS, sdkProblem } from '../open-wrapping-key.js';
+import { endOfDay } from '../reading/day.js';
 import type { ReadShape } from '../reading/read-shape.js';
 import type { KEYS_ENTRY } from '../reading/schema.js';
 import { readTextFile } from '../reading/text-file.js';
@@ -29,6 +30,8 @@ export async function resolveRead(
   place: Place,
 ): Promise<ResolvedRead | undefined> {
   const until = written.until === undefined ? {} : { until: written.until };
+  if (written.until !== undefined && place.nowMs >= endOfDay(written.until))
+    place.warnings.push(`${path}.until: has passed: ${written.format} opens no more`);
   if (!('keys' in written)) return { config: { format: written.format, ...until }, identities: [], path };
   const { format } = written;
   const content = await readKeyFile(fileIn(place, written.keys), `${path}.keys`, place);

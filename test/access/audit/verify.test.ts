@@ -105,7 +105,7 @@ describe('a log of 10,000 lines', () => {
   test('is accepted as it is, each line after the one before it', async () => {
     expect(lines.every((line, index) => index === 0 || accepted(line, index))).toBe(true);
     const verdict = await verify([textOf(lines)], [at(links, -1)]);
-    expect(verdict).toEqual({ lines: LINES, chains: 1, mistakes: [], notes: [] });
+    expect(verdict).toEqual({ lines: LINES, chains: 1, mistakes: [], notes: [], tailsProven: true });
   });
 
   test('shows every deletion: no line is accepted after the one before its predecessor', () => {
@@ -200,16 +200,23 @@ describe('a file', () => {
     }
   });
 
+  test('of which a line was changed says so at that line, and that the next one names another', async () => {
+    const changed = Buffer.from(at(lines, 29).toString().replace('r29', 'x29'));
+    const { mistakes } = await verify([textOf([...lines.slice(0, 29), changed, ...lines.slice(30)])]);
+    expect(mistakes).toMatchObject([{ line: 30, sentence: 'is not the one that line 31 names' }]);
+  });
+
   test('without a checkpoint has a tail that is not proven, and that is said', async () => {
     const verdict = await verify([textOf(lines.slice(0, 40))]);
     expect(verdict.mistakes).toEqual([]);
     expect(verdict.notes).toEqual([expect.stringMatching(/^tail not proven/)]);
+    expect(verdict.tailsProven).toBe(false);
   });
 
   test('whose tail was cut is found against the checkpoint, and so is one cut before it', async () => {
     const cut = textOf(lines.slice(0, 40));
     expect(sentences(await verify([cut], [at(links, 40)]))).toEqual([
-      expect.stringContaining('line 40 of chain'),
+      `line 40 of chain ${at(links, 40).chain} is missing: a checkpoint names it`,
     ]);
     const before = await verify([cut], [at(links, 39)]);
     expect(before).toMatchObject({ mistakes: [], notes: [] });
@@ -221,7 +228,9 @@ describe('a file', () => {
   test('that was written anew as a whole is found against the checkpoint', async () => {
     const forged = chainOf(60);
     expect((await verify([textOf(forged.lines)])).mistakes).toEqual([]);
-    expect(sentences(await verify([textOf(forged.lines)], [at(links, -1)]))).toHaveLength(1);
+    expect(sentences(await verify([textOf(forged.lines)], [at(links, -1)]))).toEqual([
+      `chain ${at(links, -1).chain} is missing: a checkpoint names its line 59`,
+    ]);
   });
 
   test('whose head was cut does not begin a chain', async () => {
@@ -241,6 +250,14 @@ describe('a file', () => {
     const verdict = await verify([textOf([...lines.slice(0, 9), secret, ...lines.slice(9)])]);
     expect(verdict.mistakes).toMatchObject([{ line: 10, sentence: 'is no line of a record' }]);
     expect(JSON.stringify(verdict)).not.toContain('hunter2');
+  });
+
+  test('of which no line is one of a record says so once', async () => {
+    const other = Buffer.from('listen: here\nkeys:\n');
+    expect((await verify([other])).mistakes).toMatchObject([
+      { line: undefined, sentence: 'is no record: none of its lines is one' },
+    ]);
+    expect((await verify([Buffer.concat([other, text])])).mistakes).toMatchObject([{ line: 1 }, { line: 2 }]);
   });
 
   test('of any length of line is read in bounded memory', async () => {
@@ -320,6 +337,10 @@ describe('several files', () => {
     expect(sentences(await verify([at(texts, 0), textOf(early.lines)]))).toEqual([
       '2 lines follow the one that was its last',
     ]);
+    const later = chainOf(3, at(first.links, 3));
+    expect(sentences(await verify([at(texts, 0), textOf(later.lines)]))).toEqual([
+      '1 line follows the one that was its last',
+    ]);
   });
 
   test('of which one could not be written on may have lines that nobody was answered for', async () => {
@@ -327,6 +348,9 @@ describe('several files', () => {
     const verdict = await verify([at(texts, 0), textOf(after.lines)]);
     expect(verdict.mistakes).toEqual([]);
     expect(verdict.notes[0]).toContain('its last 2 lines are of a write that failed');
+    const later = chainOf(3, at(first.links, 3), 'failure');
+    const { notes } = await verify([at(texts, 0), textOf(later.lines)]);
+    expect(notes[0]).toContain('its last line is of a write that failed');
   });
 
   test('of which two claim to follow the same one show it', async () => {
