@@ -39,6 +39,8 @@ export class StreamAuditLog implements AuditLog {
   #chain: AuditChain | undefined;
   #cause: ChainCause = 'start';
   #last: Link | undefined;
+  /** The record names a configuration that is not used: its line came after it was refused. */
+  #misnames = false;
 
   constructor(stream: Writable, options: StreamAuditOptions) {
     const { writer, deadlineMs = 1_000, clock = systemClock, strangersMs } = options;
@@ -67,7 +69,9 @@ export class StreamAuditLog implements AuditLog {
   }
 
   async configured(digest: string | undefined): Promise<void> {
-    await this.#commits.append(configurationRecord(digest, this.#clock.wall()), 0);
+    await this.#commits.append(configurationRecord(digest, this.#clock.wall()), 0, () => {
+      this.#misnames = true;
+    });
     this.#writer = { ...this.#writer, configuration: digest };
   }
 
@@ -82,6 +86,7 @@ export class StreamAuditLog implements AuditLog {
 
   async close(): Promise<void> {
     await this.#strangers.end();
+    for (const record of this.#corrections()) await this.#commits.append(record, 0).catch(() => undefined);
     await this.#commits.end();
     this.#checkpoints.end();
   }
@@ -91,13 +96,20 @@ export class StreamAuditLog implements AuditLog {
     const start = this.#chain === undefined ? [this.#startRecord()] : [];
     this.#chain = chain;
     try {
-      await flushed(this.#stream, chain.lines([...start, ...records]));
+      await flushed(this.#stream, chain.lines([...start, ...this.#corrections(), ...records]));
       this.#last = chain.last;
     } catch (error) {
       this.#chain = undefined;
       this.#cause = 'failure';
       throw error;
     }
+  }
+
+  /** What the next write has to say first; where it fails, the chain after it begins with the same. */
+  #corrections(): AuditRecord[] {
+    if (!this.#misnames) return [];
+    this.#misnames = false;
+    return [configurationRecord(this.#writer.configuration, this.#clock.wall())];
   }
 
   #startRecord(): AuditRecord {

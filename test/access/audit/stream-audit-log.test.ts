@@ -79,3 +79,22 @@ test('a reader that went away refuses records without ending the process', async
   await expect(log.append(auditEvent('a'))).rejects.toMatchObject({ code: 'audit_unavailable' });
   await expect(log.append(auditEvent('b'))).rejects.toMatchObject({ code: 'audit_unavailable' });
 });
+
+test('a configuration whose line comes after it was refused is followed by the one that is in force', async () => {
+  const stream = new HeldStream();
+  const log = new StreamAuditLog(stream, { writer: WRITER, deadlineMs: 50 });
+  await expect(log.configured('new')).rejects.toMatchObject({ code: 'audit_unavailable' });
+  stream.let();
+  await expect.poll(() => stream.chunks.length).toBe(1);
+  const appended = log.append(auditEvent('a'));
+  await expect.poll(() => stream.held).toHaveLength(1);
+  stream.let();
+  await appended;
+  const told = stream.chunks
+    .join('')
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { unmapped: { configuration?: string } }).unmapped.configuration);
+  expect(told).toEqual([WRITER.configuration, 'new', WRITER.configuration, undefined]);
+  await log.close();
+});
