@@ -1,5 +1,6 @@
-// The lines of a file of the record, in bounded memory.
+// The files of a record, each once, and their lines, in bounded memory.
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 
 /** More than a line may have: beyond it is no line of ours. */
 const MAX_LINE_BYTES = 64 * 1024;
@@ -9,6 +10,21 @@ export interface FileLine {
   readonly bytes: Uint8Array;
   /** Ended by a newline. */
   readonly whole: boolean;
+}
+
+/**
+ * The files without those that are another one under a second name, as is left where a new file could not be begun.
+ *
+ * @throws Error of the system where one cannot be looked at.
+ */
+export async function eachOnce(files: readonly string[]): Promise<readonly string[]> {
+  const byPlace = new Map<string, string>();
+  for (const file of files) {
+    const { dev, ino } = await stat(file, { bigint: true });
+    const place = `${dev} ${ino}`;
+    if (!byPlace.has(place)) byPlace.set(place, file);
+  }
+  return [...byPlace.values()];
 }
 
 /**

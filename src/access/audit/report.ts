@@ -1,6 +1,6 @@
 // Who read what, how often, by which rule, how often they were refused, and who signed in, as the record tells it.
 import { objectOf, readLine, type ReadLine } from './chain.js';
-import { linesOf } from './lines.js';
+import { eachOnce, linesOf } from './lines.js';
 
 export const REPORTS = ['person', 'namespace', 'key', 'rule', 'stranger'] as const;
 export type ReportBy = (typeof REPORTS)[number];
@@ -52,7 +52,7 @@ export async function auditReport(
   const rows = new Map<string, ReportRow>();
   const chains = new Chains();
   let skipped = 0;
-  for (const file of files) {
+  for (const file of await eachOnce(files)) {
     for await (const { bytes } of linesOf(file)) {
       const read = readLine(bytes);
       if (read === undefined) {

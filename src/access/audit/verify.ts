@@ -1,6 +1,6 @@
 // What the files of a record prove: that no line was changed, dropped, added or moved, up to where that is known.
 import { follows, objectOf, readLine, type ReadLine } from './chain.js';
-import { linesOf } from './lines.js';
+import { eachOnce, linesOf } from './lines.js';
 import type { Link } from './record.js';
 
 export interface AuditMistake {
@@ -35,7 +35,7 @@ interface Found {
 }
 
 /**
- * Reads the files, in any order; several chains in one file are fine.
+ * Reads the files, in any order; several chains in one file are fine, and so is one file under two names.
  *
  * @param checkpoints - lines that are known from elsewhere: each must be there as it was.
  * @param instances - how many servers wrote them, each its own chains: of as many chains nothing is there before.
@@ -47,7 +47,7 @@ export async function verifyAudit(
   instances = 1,
 ): Promise<AuditVerdict> {
   const verification = new Verification();
-  for (const file of files) {
+  for (const file of await eachOnce(files)) {
     const chains = new ChainReader(file, verification);
     for await (const { bytes, whole } of linesOf(file)) chains.take(bytes, whole);
     chains.end();

@@ -1,5 +1,5 @@
 // What a record proves of itself, and against a checkpoint that somebody else kept.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { link, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -14,6 +14,7 @@ import {
   type ChainCause,
   type Link,
 } from '../../../src/access/audit/record.js';
+import { auditReport } from '../../../src/access/audit/report.js';
 import { verifyAudit, type AuditVerdict } from '../../../src/access/audit/verify.js';
 import { visitRecord } from '../../../src/access/audit/visit-record.js';
 import { auditEvent, visit, WRITER } from './events.js';
@@ -258,6 +259,17 @@ describe('a file', () => {
       { line: undefined, sentence: 'is no record: none of its lines is one' },
     ]);
     expect((await verify([Buffer.concat([other, text])])).mistakes).toMatchObject([{ line: 1 }, { line: 2 }]);
+  });
+
+  test('under two names is one file', async () => {
+    const file = join(directory, 'record.ndjson');
+    await writeFile(file, text);
+    await link(file, `${file}.1`);
+    const verdict = await verifyAudit([file, `${file}.1`], links.slice(-1));
+    expect(verdict).toMatchObject({ lines: 60, chains: 1, mistakes: [], notes: [] });
+    expect((await auditReport([file, `${file}.1`], { by: 'person', sinceMs: 0 })).rows).toEqual(
+      (await auditReport([file], { by: 'person', sinceMs: 0 })).rows,
+    );
   });
 
   test('of any length of line is read in bounded memory', async () => {
