@@ -642,7 +642,7 @@ const SHORT: readonly Short[] = [
     'a role that there is not',
     rule({ roles: ['namespace:boss'] }),
     {},
-    'access.rules[0].roles[0]: is not a role',
+    'access.rules[0].roles[0]: must be one of account:owner, account:admin, account:developer, account:finance_admin, account:read, account:metrics_read, inherited:admin, inherited:write, inherited:read, namespace:admin, namespace:write, namespace:read, custom:ID, claim:GROUP',
   ],
   [
     'an action that there is not',
@@ -777,6 +777,11 @@ describe('a file that cannot be read', () => {
       'a star without quotes',
       'keys:\n  - namespaces: [*.a1b2c]\n',
       `${FILE}:2:18: aliases are not taken; put text that begins with * into quotes`,
+    ],
+    [
+      'a line that is indented too far',
+      'denied: error\n  listen: a\n',
+      `${FILE}:1:9: a value here holds a key: the line after it is indented too far, or text with ": " lacks its quotes`,
     ],
     ['a tab', 'cors:\n\torigins: []\n', `${FILE}:2:1: indent with spaces, not with tabs`],
     [

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isPattern } from '../../access/pattern.js';
-import { isRole } from '../../access/roles/role-names.js';
+import { isRole, ROLE_NAMES } from '../../access/roles/role-names.js';
 import { isCredentialName } from '../../access/tokens/credentials.js';
 import { isDay } from '../../keys/foreign-reads.js';
 import { isNamespacePattern } from '../../keys/keyring.js';
@@ -202,7 +202,7 @@ export const ROLES = {
 
 /** One entry of `access.rules`. */
 export const RULE = {
-  roles: some(text.refine(isRole, { error: 'is not a role' })),
+  roles: some(text.refine(isRole, { error: `must be one of ${ROLE_NAMES}` })),
   may: some(oneOf('decode', 'encode', 'download')),
   namespaces: some(namespacePattern).optional(),
 } as const satisfies Shape;

@@ -72,6 +72,8 @@ function sentenceOf(code: string): string {
       return 'indent with spaces, not with tabs';
     case 'BAD_INDENT':
       return 'the indentation does not fit, or a bracket is not closed';
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return 'a value here holds a key: the line after it is indented too far, or text with ": " lacks its quotes';
     case 'MISSING_CHAR':
       return 'a quote, bracket or comma is missing';
     case 'BAD_ALIAS':
