@@ -8,6 +8,11 @@ import type { CallerDeadline } from './admission/caller-deadline.js';
 import type { Findings } from './findings.js';
 import type { DeniedMode } from './options.js';
 
+/** Whether somebody may well be told otherwise who asks again. */
+export function isPassingRefusal({ code }: KeyholeError): boolean {
+  return code === 'authz_unavailable' || code === 'rate_limited' || code === 'overloaded';
+}
+
 /** What came of a request that was carried out. */
 export interface Reply {
   /** For the record: `ok`, or why payloads were not opened. */
@@ -39,7 +44,7 @@ export interface CallerRequest {
   decide(action: Action, namespace: string): Promise<Decision>;
   /**
    * The same for several namespaces at once, in their order: one wait, and two seconds for all. Where roles cannot be
-   * told, or not in time, `authz_unavailable` stands in that one's place.
+   * told, not in time, or not now, as too many wait, an error that `isPassingRefusal` stands in that one's place.
    */
   decideAll(action: Action, namespaces: readonly string[]): Promise<readonly (Decision | KeyholeError)[]>;
   /** Reads the body, now and not before. @throws KeyholeError for a body that is too large or holds no payloads. */

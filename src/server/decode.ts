@@ -3,7 +3,7 @@ import type { Payload } from '@temporalio/common';
 import type { Decision } from '../access/policy.js';
 import { readMark } from '../codec/marks.js';
 import { KeyholeError } from '../errors.js';
-import type { CallerRequest, Reply } from './caller-request.js';
+import { isPassingRefusal, type CallerRequest, type Reply } from './caller-request.js';
 import { noticePayload } from './notice.js';
 import { failureCode, openPayloads, type Opened } from './opening.js';
 
@@ -27,7 +27,7 @@ export async function decode(request: CallerRequest): Promise<Reply> {
   }
   const refused = results.filter((result) => result.kind === 'refused').map(({ error }) => error);
   const [first] = refused;
-  const passing = refused.find(({ code }) => code === 'authz_unavailable');
+  const passing = refused.find(isPassingRefusal);
   if (passing !== undefined) throw passing;
   if (first !== undefined && findings.failed === 0) return denied(request, first, payloads);
   throw nothingOpened(results);

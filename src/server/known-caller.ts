@@ -9,7 +9,7 @@ import { beyondRate } from './admission/caller-budgets.js';
 import { CallerDeadline } from './admission/caller-deadline.js';
 import { shareOf, shareOfRefused, type Share } from './admission/share.js';
 import type { Waiter } from './admission/waits.js';
-import type { CallerRequest, Reply, WrittenReply } from './caller-request.js';
+import { isPassingRefusal, type CallerRequest, type Reply, type WrittenReply } from './caller-request.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
 import { encode } from './encode.js';
@@ -176,11 +176,11 @@ function callerRequest(
         Promise.all(
           namespaces.map(async (namespace) => {
             const decision = authorizer.decide(principal, action, namespace, signal);
-            told.set(namespace, await decision.catch(unavailable));
+            told.set(namespace, await decision.catch(untold));
           }),
         ),
       );
-      const late = await telling.then(() => undefined, unavailable);
+      const late = await telling.then(() => undefined, untold);
       for (const one of told.values()) if (!isKeyholeError(one)) metrics?.decisionAge(one.ageMs);
       return namespaces.map((namespace) => told.get(namespace) ?? late ?? lost(namespace));
     },
@@ -190,8 +190,8 @@ function callerRequest(
 }
 
 /** @throws `error`, unless it says that roles cannot be told now. */
-function unavailable(error: unknown): KeyholeError {
-  if (isKeyholeError(error) && error.code === 'authz_unavailable') return error;
+function untold(error: unknown): KeyholeError {
+  if (isKeyholeError(error) && isPassingRefusal(error)) return error;
   throw error;
 }
 

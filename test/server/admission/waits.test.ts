@@ -283,26 +283,26 @@ describe('while roles are slow to come', () => {
   });
 });
 
-test('one caller has the roles on a dozen namespaces loaded at once; what is known of others needs no load', async () => {
-  /** Knows the roles on `ORDERS`; counts whose others it would load. */
-  class LoadedRoles extends TableAuthorizer {
-    readonly loads: string[] = [];
-    readonly roles = gate();
+/** Knows the roles on `ORDERS`; counts whose others it would load. */
+class LoadedRoles extends TableAuthorizer {
+  readonly loads: string[] = [];
+  readonly roles = gate();
 
-    override async decide(
-      principal: Principal,
-      action: Action,
-      namespace: string,
-      signal = new AbortController().signal,
-    ): Promise<Decision> {
-      if (namespace !== ORDERS) {
-        signal.throwIfAborted();
-        this.loads.push(namespace);
-        await this.roles.opened;
-      }
-      return super.decide(principal, action, namespace);
+  override async decide(
+    principal: Principal,
+    action: Action,
+    namespace: string,
+    signal = new AbortController().signal,
+  ): Promise<Decision> {
+    if (namespace !== ORDERS) {
+      signal.throwIfAborted();
+      this.loads.push(namespace);
+      await this.roles.opened;
     }
+    return super.decide(principal, action, namespace);
   }
+}
+test('one caller has the roles on a dozen namespaces loaded at once; what is known of others needs no load', async () => {
   const authorizer = new LoadedRoles();
   const server = (running = await startServer({ parts: { authorizer } }));
   const naming = (index: number): Promise<Answer> =>
@@ -317,6 +317,25 @@ test('one caller has the roles on a dozen namespaces loaded at once; what is kno
   expect(statuses).toEqual([...Array<number>(13).fill(200), ...Array<number>(28).fill(429)]);
   expect(new Set(authorizer.loads).size).toBe(12);
   expect((await naming(99)).status).toBe(200);
+});
+
+test('payloads that name namespaces beyond that dozen stay closed, and close no other', async () => {
+  const authorizer = new LoadedRoles();
+  const server = (running = await startServer({ parts: { authorizer } }));
+  const naming = async (first: number): Promise<string> => {
+    const others = Array.from({ length: 12 }, (_, index) => `n${first + index}.a1b2c`);
+    const payloads = [ORDERS, ...others].map(async (name) => server.cipher.seal(plainPayload('x'), name));
+    return bodyOf(...(await Promise.all(payloads)));
+  };
+  const [one, another] = [await naming(0), await naming(12)];
+  const first = server.ask('/decode', { as: 'admin', namespace: ORDERS, body: one });
+  await expect.poll(() => authorizer.loads).toHaveLength(12);
+  const second = await server.ask('/decode', { as: 'admin', namespace: ORDERS, body: another });
+  expect(second.status).toBe(200);
+  expect(server.audit.events[0]?.payloads).toMatchObject({ opened: 1, refused: 12 });
+  authorizer.roles.open();
+  expect((await first).status).toBe(200);
+  expect(server.audit.events[1]?.payloads).toMatchObject({ opened: 13, refused: 0 });
 });
 
 test('a request whose payloads are bound to many namespaces waits for their roles once', async () => {
