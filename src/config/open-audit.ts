@@ -1,4 +1,6 @@
 // The record as the configuration wants it: a file of its own, or the stream that a collector reads.
+import { randomBytes } from 'node:crypto';
+import { open, realpath, rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { AuditLog } from '../access/audit/audit-log.js';
@@ -22,6 +24,20 @@ export interface AuditParts {
   readonly copy: AuditCopy;
 }
 
+/** Whether a file can be made and synced beside the record, tried with one that is gone again. */
+export async function tryAudit({ audit }: Pick<Config, 'audit'>): Promise<readonly Problem[]> {
+  if (audit === 'stdout') return [];
+  const path = await realpath(audit.file).catch(() => audit.file);
+  const trial = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    const file = await open(trial, 'wx', 0o600);
+    await file.sync().finally(() => Promise.all([file.close(), rm(trial)]));
+    return [];
+  } catch (error) {
+    return [cannotBeMade(error)];
+  }
+}
+
 /** Its checkpoints go to the log, a metric and the copy. Whoever opened it closes it. */
 export async function openAudit(
   { audit, digest }: Pick<Config, 'audit' | 'digest'>,
@@ -39,8 +55,11 @@ export async function openAudit(
   try {
     return { audit: await openAuditFile(audit.file, { ...options, onLines: copy.add }) };
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    const sentence = `the file cannot be made and synced in its directory (${code})`;
-    return { problems: [{ path: 'audit.file', sentence }] };
+    return { problems: [cannotBeMade(error)] };
   }
+}
+
+function cannotBeMade(error: unknown): Problem {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+  return { path: 'audit.file', sentence: `the file cannot be made and synced in its directory (${code})` };
 }

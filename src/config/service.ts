@@ -12,7 +12,7 @@ import { AuditCopy } from './audit-copy.js';
 import { assertCanListen, cannotListen } from './cannot-listen.js';
 import type { Config } from './config.js';
 import type { LoadResult } from './load-config.js';
-import { openAudit, type AuditResult } from './open-audit.js';
+import { openAudit, tryAudit, type AuditResult } from './open-audit.js';
 import { packageVersion } from './package-version.js';
 import { problemLine, type Problem } from './reading/problems.js';
 
@@ -82,6 +82,8 @@ export async function startService(options: ServiceOptions): Promise<StartResult
  */
 async function openedLast(options: ServiceOptions, metrics: Metrics, copy: AuditCopy): Promise<AuditResult> {
   const { config } = options;
+  const problems = await tryAudit(config);
+  if (problems.length > 0) return { problems };
   await assertCanListen(config.metrics, 'metrics.listen');
   await assertCanListen(config.server.listen, 'listen');
   await copy.use(config);
