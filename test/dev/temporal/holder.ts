@@ -1,7 +1,7 @@
-// A script that starts a Temporal dev server as dev mode does, and stays: `npx tsx test/dev/holder.ts CLI`.
-import { Endings } from '../../src/dev/endings.js';
-import { choosePort } from '../../src/dev/loopback.js';
-import { startTemporalServer } from '../../src/dev/temporal/temporal-server.js';
+// A script that starts a Temporal dev server as dev mode does, and stays: `npx tsx test/dev/temporal/holder.ts CLI`.
+import { Endings } from '../../../src/dev/endings.js';
+import { choosePort } from '../../../src/dev/loopback.js';
+import { startTemporalServer } from '../../../src/dev/temporal/temporal-server.js';
 
 const port = await choosePort(0, new Set());
 const { address } = await startTemporalServer({
