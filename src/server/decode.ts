@@ -25,11 +25,10 @@ export async function decode(request: CallerRequest): Promise<Reply> {
   if (findings.opened > 0 || findings.failed + findings.refused === 0) {
     return { outcome: 'ok', payloads: payloads.map((payload, index) => openedOr(results[index], payload)) };
   }
-  const refused = results.filter((result) => result.kind === 'refused').map(({ error }) => error);
-  const [first] = refused;
-  const passing = refused.find(isPassingRefusal);
-  if (passing !== undefined) throw passing;
-  if (first !== undefined && findings.failed === 0) return denied(request, first, payloads);
+  const untold = results.find((result) => result.kind === 'failed' && isPassingRefusal(result.error));
+  if (untold?.kind === 'failed') throw untold.error;
+  const [refused] = results.filter((result) => result.kind === 'refused');
+  if (refused !== undefined && findings.failed === 0) return denied(request, refused.error, payloads);
   throw nothingOpened(results);
 }
 

@@ -3,7 +3,7 @@ import type { Payload } from '@temporalio/common';
 import { Growth } from '../codec/growth.js';
 import { readMark, type Mark, type SealedMark } from '../codec/marks.js';
 import { isKeyholeError, isPassing, KeyholeError, type KeyholeErrorCode } from '../errors.js';
-import type { CallerRequest } from './caller-request.js';
+import { isPassingRefusal, type CallerRequest } from './caller-request.js';
 import { eachOf } from './each-of.js';
 import { MAX_DATA_KEYS, MAX_OTHER_NAMESPACES } from './limits.js';
 
@@ -14,6 +14,7 @@ export type Opened =
   | { readonly kind: 'passed'; readonly payload: Payload }
   /** Its namespace's policy keeps it closed; what the policy says to the caller. */
   | { readonly kind: 'refused'; readonly error: KeyholeError }
+  /** It does not open, or nobody can tell now whether it may. */
   | { readonly kind: 'failed'; readonly error: KeyholeError };
 
 /** The layer of a payload that is judged and opened, or why there is none. */
@@ -161,7 +162,7 @@ function openOne(
   if (mark.kind === 'none') return passOrRefuse(request, layer);
   const namespace = mark.namespace ?? request.namespace;
   const error = refusals.get(namespace);
-  if (error !== undefined) return { kind: 'refused', error };
+  if (error !== undefined) return { kind: isPassingRefusal(error) ? 'failed' : 'refused', error };
   try {
     const opened = request.cipher.open(layer, mark, namespace, () => {
       request.asksForKey(mark.wrappedKey);

@@ -214,7 +214,7 @@ describe('a payload that is bound to another namespace', () => {
     setTimeout(open, 300); // the key service takes its time
     const answer = await asked;
     expect([answer.status, textOf(answer.payloads()[1])]).toEqual([200, SECRET]);
-    expect(running.audit.events[0]?.payloads).toMatchObject({ opened: 1, refused: 1 });
+    expect(running.audit.events[0]?.payloads).toMatchObject({ opened: 1, failed: 1 });
   });
 
   test('for which no key is configured has nobody asked for roles', async () => {

@@ -49,6 +49,8 @@ export interface Counts {
 interface Shown {
   readonly name: string;
   readonly digests: readonly string[];
+  /** Of another namespace than the one asked for, closed in spite of the right: the record must say that they failed. */
+  readonly failed: number;
 }
 
 /** All deadlines of a request, one after the other, and time for a busy machine. */
@@ -107,14 +109,17 @@ export class Oracle {
     for (const { namespace } of opened)
       if (!this.#rights.heldSomeTime(caller.name, namespace, sinceMs))
         this.#tell(asked, answer, `a payload of ${namespace} without a right`);
-    for (const { namespace } of kept)
-      if (this.#rights.heldAllTheTime(caller.name, namespace, sinceMs))
-        this.#tell(asked, answer, `no payload of ${namespace} in spite of the right`);
+    const closed = kept.filter(({ namespace }) =>
+      this.#rights.heldAllTheTime(caller.name, namespace, sinceMs),
+    );
+    const others = closed.filter(({ namespace }) => namespace !== asked.namespace);
+    if (closed.length > others.length || (closed.length > 0 && opened.length === 0))
+      this.#tell(asked, answer, 'closed payloads in spite of the right');
     this.counts.opened += opened.length;
     this.counts.withheld += kept.length;
     if (opened.length === 0) return;
     const id = answer.headers.get('x-request-id') ?? '';
-    this.#shown.set(id, { name: caller.name, digests: opened.map(digestOf) });
+    this.#shown.set(id, { name: caller.name, digests: opened.map(digestOf), failed: others.length });
   }
 
   /** An outage is no reason to say that somebody has no right. Who may open none of the payloads is refused too. */
@@ -138,6 +143,7 @@ export class Oracle {
       who: (email_addr ?? uid) !== shown.name,
       payloads: payloads?.opened !== shown.digests.length,
       digests: shown.digests.some((digest) => !digests.includes(digest)),
+      'what failed': (payloads?.failed ?? 0) < shown.failed,
       [`decisionAgeMs ${decisionAgeMs}`]: decisionAgeMs > this.#staleMs,
     };
     for (const [what, is] of Object.entries(wrong))
@@ -159,7 +165,7 @@ interface RecordLine {
   readonly actor?: { readonly user?: { readonly uid: string; readonly email_addr?: string } };
   readonly unmapped: {
     readonly decisionAgeMs?: number;
-    readonly payloads?: { readonly opened: number };
+    readonly payloads?: { readonly opened: number; readonly failed: number };
     readonly digests?: readonly string[];
   };
 }

@@ -332,10 +332,10 @@ test('payloads that name namespaces beyond that dozen stay closed, and close no 
   await expect.poll(() => authorizer.loads).toHaveLength(12);
   const second = await server.ask('/decode', { as: 'admin', namespace: ORDERS, body: another });
   expect(second.status).toBe(200);
-  expect(server.audit.events[0]?.payloads).toMatchObject({ opened: 1, refused: 12 });
+  expect(server.audit.events[0]?.payloads).toMatchObject({ opened: 1, failed: 12 });
   authorizer.roles.open();
   expect((await first).status).toBe(200);
-  expect(server.audit.events[1]?.payloads).toMatchObject({ opened: 13, refused: 0 });
+  expect(server.audit.events[1]?.payloads).toMatchObject({ opened: 13, failed: 0 });
 });
 
 test('a request whose payloads are bound to many namespaces waits for their roles once', async () => {
