@@ -246,7 +246,7 @@ export class Service {
   /** A log that is opened where an earlier one still writes would end that one's chain under its hands. */
   async #endLogOf(file: string | undefined): Promise<void> {
     const earlier = [...this.#retired].filter((retired) => file !== undefined && retired.file === file);
-    await Promise.all(earlier.map(({ end }) => end()));
+    await Promise.allSettled(earlier.map(({ end }) => end())); // ended, well or not, it writes no more
   }
 
   async #close(): Promise<void> {
