@@ -213,6 +213,8 @@ describeWithParts(
       const context = await signIn(ALICE);
       const { page } = await open(context, 200);
       await page.getByText(text).first().waitFor();
+      // the page asks for more than what is seen first: all of it is answered before the role is taken
+      await page.waitForLoadState('networkidle');
       const before = (await keyhole.records()).length;
       ground.cloud.behaviour.users = [{ email: ALICE.email, namespaces: { [ORDERS]: 'read' } }];
       await keyhole.reload();
