@@ -47,7 +47,11 @@ export interface CallerRequest {
    * told, not in time, or not now, as too many wait, an error that `isPassingRefusal` stands in that one's place.
    */
   decideAll(action: Action, namespaces: readonly string[]): Promise<readonly (Decision | KeyholeError)[]>;
-  /** Reads the body, now and not before. @throws KeyholeError for a body that is too large or holds no payloads. */
+  /**
+   * Reads the body, now and not before; after one that was slow to come the policy is asked again.
+   *
+   * @throws KeyholeError for a body that is too large or holds no payloads; what the policy says to the caller by then.
+   */
   payloads(): Promise<Payload[]>;
   /** The same for somebody who is refused. @throws KeyholeError `refusal`, where too many are served already. */
   refusedPayloads(refusal: KeyholeError): Promise<Payload[]>;

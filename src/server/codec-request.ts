@@ -9,7 +9,7 @@ import type { Route } from './http/route.js';
 import { serveKnownCaller } from './known-caller.js';
 import { requestNamespace } from './request-namespace.js';
 import { strangerNotice } from './stranger-notice.js';
-import type { Turn } from './turn.js';
+import type { Turn, TurnInPlace } from './turn.js';
 
 /**
  * The page's origin, the method, the namespace, the kind of body; then who asks, then whether they may, and only then
@@ -30,9 +30,9 @@ export async function answerCodecRequest(
   assertMethod(turn, ['POST']);
   const namespace = requestNamespace(route.namespace, headers.namespace);
   assertJson(headers);
-  await admission.during(setup.parts.options.limits, async () => {
+  await admission.during(setup.parts.options.limits, async (place) => {
     assertThere(turn);
-    const { outcome, body } = await judgedReply(turn, route, namespace);
+    const { outcome, body } = await judgedReply({ ...turn, place }, route, namespace);
     exchange.answer(200, outcome, body);
   });
 }
@@ -66,7 +66,7 @@ function preflight({ exchange, origin, setup }: Turn): void {
 }
 
 async function judgedReply(
-  turn: Turn,
+  turn: TurnInPlace,
   { action }: Extract<Route, { kind: 'codec' }>,
   namespace: string,
 ): Promise<WrittenReply> {

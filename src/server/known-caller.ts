@@ -20,7 +20,7 @@ import { writePayloads } from './json/payload-json-writer.js';
 import { readPayloads } from './json/payload-json.js';
 import { MAX_WAIT_MS, OTHERS_DEADLINE_MS, RECORD_DEADLINE_MS } from './limits.js';
 import { during } from './telemetry/tracing.js';
-import type { Turn } from './turn.js';
+import type { Turn, TurnInPlace } from './turn.js';
 
 /** What is about to be answered. */
 interface Outcome {
@@ -36,7 +36,7 @@ interface Outcome {
  * @throws KeyholeError what the caller is refused with, on record too; `audit_unavailable` where there is no record.
  */
 export async function serveKnownCaller(
-  turn: Turn,
+  turn: TurnInPlace,
   principal: Principal,
   action: Action,
   namespace: string,
@@ -139,14 +139,14 @@ function carryOut(request: CallerRequest): Promise<Reply> {
 type Asked = Pick<CallerRequest, 'principal' | 'action' | 'namespace' | 'deadline' | 'findings'>;
 
 function callerRequest(
-  turn: Turn,
+  turn: TurnInPlace,
   { principal, action, namespace, deadline, findings }: Asked,
 ): CallerRequest {
   const { cipher, options, metrics, tracing } = turn.setup.parts;
   const askedFor = new Set<string>();
   const asked = <T>(waiting: Pick<Waiting, 'wanted' | 'mostMs'>, ask: Asking<T>): Promise<T> =>
     during(tracing, 'look up roles', () => decided(turn, { principal, deadline, ...waiting }, ask));
-  return {
+  const request: CallerRequest = {
     principal,
     action,
     namespace,
@@ -184,9 +184,21 @@ function callerRequest(
       for (const one of told.values()) if (!isKeyholeError(one)) metrics?.decisionAge(one.ageMs);
       return namespaces.map((namespace) => told.get(namespace) ?? late ?? lost(namespace));
     },
-    payloads: () => payloadsOf(turn, principal, shareOf(principal, options.limits)),
+    payloads: async () => {
+      const payloads = await payloadsOf(turn, principal, shareOf(principal, options.limits));
+      if (turn.place.wasLent) await assertStillAllowed(request);
+      return payloads;
+    },
     refusedPayloads: (refusal) => payloadsOf(turn, principal, shareOfRefused(refusal, options.limits)),
   };
+  return request;
+}
+
+/** While a body was slow to come, the right may have been taken. @throws KeyholeError what the policy says now */
+async function assertStillAllowed(request: CallerRequest): Promise<void> {
+  const decision = await request.decide(request.action, request.namespace);
+  request.findings.decision = decision.allowed ? decision : undefined;
+  if (!decision.allowed) throw new KeyholeError(decision.code, decision.message);
 }
 
 /** @throws `error`, unless it says that roles cannot be told now. */
@@ -199,7 +211,7 @@ function lost(namespace: string): never {
   throw new TypeError(`no decision for ${namespace}`);
 }
 
-async function payloadsOf(turn: Turn, principal: Principal, share: Share): Promise<Payload[]> {
+async function payloadsOf(turn: TurnInPlace, principal: Principal, share: Share): Promise<Payload[]> {
   const { limits } = turn.setup.parts.options;
   const body = await readBody(turn, share, limits.bodyBytes);
   const payloads = readPayloads(body, limits.payloads);

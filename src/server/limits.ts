@@ -112,6 +112,8 @@ export const OTHERS_DEADLINE_MS = 2_000;
 export const MAX_OTHER_NAMESPACES = 12;
 /** How long the record of a request may take; the log itself gives up earlier. */
 export const RECORD_DEADLINE_MS = 2_000;
+/** A body that takes longer is slow: its request lends its place, and is decided on anew. */
+export const SLOW_BODY_MS = 250;
 /** How long a request waits for its turn. */
 export const MAX_WAIT_MS = 1_000;
 /** How long a request waits for its refusal where there is no room even to wait; of so many at once. */

@@ -8,7 +8,7 @@ import { CallerGone, readBody } from './http/request-body.js';
 import { writePayloads } from './json/payload-json-writer.js';
 import { readPayloads } from './json/payload-json.js';
 import { MAX_STRANGER_BODY_BYTES, MAX_STRANGER_PAYLOADS } from './limits.js';
-import type { Turn } from './turn.js';
+import type { TurnInPlace } from './turn.js';
 
 /**
  * A notice that says to sign in, to a page of an allowed origin whose token is missing or has expired; every other
@@ -16,7 +16,11 @@ import type { Turn } from './turn.js';
  *
  * @throws KeyholeError the refusal; `CallerGone`.
  */
-export async function strangerNotice(turn: Turn, action: Action, refusal: unknown): Promise<WrittenReply> {
+export async function strangerNotice(
+  turn: TurnInPlace,
+  action: Action,
+  refusal: unknown,
+): Promise<WrittenReply> {
   const { origin, headers, setup } = turn;
   const shown = setup.parts.options.denied === 'notice' && action === 'decode' && origin === 'allowed';
   if (!shown || !needsSignIn(refusal)) throw refusal;

@@ -3,6 +3,7 @@ import type { BlockList } from 'node:net';
 import type { Clock } from '../clock.js';
 import type { Admission } from './admission/admission.js';
 import type { CallerBudgets } from './admission/caller-budgets.js';
+import type { Place } from './admission/places.js';
 import type { Cors, OriginVerdict } from './http/cors.js';
 import type { Exchange } from './http/exchange.js';
 import type { RequestHeaders } from './http/request-headers.js';
@@ -32,4 +33,9 @@ export interface Turn {
   readonly identified: () => void;
   /** Runs once the answer has left, or the connection is gone. */
   readonly atEnd: (work: () => void) => void;
+}
+
+/** A turn that has its place among the requests in flight. */
+export interface TurnInPlace extends Turn {
+  readonly place: Place;
 }

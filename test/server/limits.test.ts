@@ -60,6 +60,20 @@ async function connectUntaken(server: RunningServer): Promise<RawConnection> {
   return raw;
 }
 
+/** One that has been told to send the two bytes of its body, and does not, or was refused. */
+async function slowly({ port }: RunningServer, as: Person, path = '/encode'): Promise<RawConnection> {
+  const raw = await connectRaw(port);
+  const headers = { ...HEADERS, Authorization: `Bearer ${TOKENS[as]}` };
+  raw.send(head(path, { ...headers, 'Content-Length': '2', Expect: '100-continue' }));
+  await raw.until((text) => /100 Continue|requestId/.test(text));
+  return raw;
+}
+
+/** Needs a place, but no body: 403, or 503 where there is none. */
+async function reader(server: RunningServer): Promise<number> {
+  return (await server.ask('/decode', { as: 'reader', namespace: ORDERS, body: '{}' })).status;
+}
+
 function codeThrownBy(work: () => unknown): string | undefined {
   try {
     work();
@@ -179,25 +193,58 @@ describe('requests in flight', () => {
 
   test('of one caller, whose bodies come slowly, take a quarter of the places; more wait for one a second', async () => {
     const server = await start({ concurrency: 8, waiting: 0 });
-    const slowly = async (as: Person): Promise<RawConnection> => {
-      const raw = await connectRaw(server.port);
-      const headers = { ...HEADERS, Authorization: `Bearer ${TOKENS[as]}` };
-      raw.send(head('/encode', { ...headers, 'Content-Length': '2', Expect: '100-continue' }));
-      await raw.until((text) => /100 Continue|requestId/.test(text));
-      return raw;
-    };
-    const slow = [await slowly('admin'), await slowly('admin')];
-    const third = await slowly('admin');
+    const slow = [await slowly(server, 'admin'), await slowly(server, 'admin')];
+    const third = await slowly(server, 'admin');
     expect(third.received()).toMatch(/^HTTP\/1.1 429 [^]*retry-after: 1\r\n[^]*rate_limited/i);
     expect(server.audit.events).toMatchObject([{ status: 429, outcome: 'rate_limited' }]);
-    const others = [await slowly('writer'), await slowly('writer')];
-    const waiting = slowly('admin');
+    const others = [await slowly(server, 'writer'), await slowly(server, 'writer')];
+    const waiting = slowly(server, 'admin');
     for (const raw of [...slow, ...others]) {
       raw.send('{}');
       expect(statusesOf(await raw.until((text) => text.includes('payloads')))).toEqual([100, 200]);
     }
     expect((await waiting).received()).toContain('100 Continue');
     for (const raw of [...slow, ...others, third, await waiting]) raw.end();
+  });
+
+  test('whose bodies are slow to come lend their places to others, and have one again for the answer', async () => {
+    const server = await start({ concurrency: 2, waiting: 0 });
+    const slow = [await slowly(server, 'admin'), await slowly(server, 'writer')];
+    expect(await reader(server)).toBe(503);
+    await expect.poll(() => reader(server)).toBe(403);
+    for (const raw of slow) {
+      raw.send('{}');
+      expect(statusesOf(await raw.until((text) => text.includes('payloads')))).toEqual([100, 200]);
+      raw.end();
+    }
+  });
+
+  test('whose place is not free again when their slow body is there are refused, on record', async () => {
+    const server = await start({ concurrency: 1, waiting: 0 });
+    const slow = await slowly(server, 'writer');
+    await expect.poll(() => reader(server)).toBe(403);
+    server.authorizer.gate = new Promise(() => undefined);
+    void post(server).catch(() => undefined);
+    await expect.poll(() => server.authorizer.asked.length).toBe(3);
+    slow.send('{}');
+    expect(statusesOf(await slow.until((text) => text.includes('requestId')))).toEqual([100, 503]);
+    expect(server.audit.events.at(-1)).toMatchObject({ action: 'encode', outcome: 'overloaded' });
+    slow.end();
+  });
+
+  test('whose bodies are slow to come open nothing for whom the right was taken meanwhile, and that is on record', async () => {
+    const server = await start({ concurrency: 1, waiting: 0 });
+    const slow = await slowly(server, 'admin', '/decode');
+    await expect.poll(() => reader(server)).toBe(403);
+    server.authorizer.closed.add(ORDERS);
+    slow.send('{}');
+    expect(await slow.until((text) => text.includes('requestId'))).toMatch(/ 403 [^]*role_missing/);
+    expect(server.audit.events.at(-1)).toMatchObject({
+      status: 403,
+      outcome: 'role_missing',
+      why: undefined,
+    });
+    slow.end();
   });
 
   test('of one caller, whose bodies are there, are served however many waited for the same decision', async () => {

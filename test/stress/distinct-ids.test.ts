@@ -118,7 +118,9 @@ test(`of ${IDS} callers 10,000 have a budget, and none keeps a share of what is 
     const share = shareOf(caller, DEFAULT_LIMITS);
     budgets.takeRequest(caller, DEFAULT_LIMITS);
     admission.hold(1, share, DEFAULT_LIMITS);
-    await admission.whileArriving(share, () => Promise.resolve());
+    await admission.during(DEFAULT_LIMITS, (place) =>
+      admission.whileArriving(place, share, () => Promise.resolve()),
+    );
     admission.release(1, share);
   });
   expect(callers).toEqual({ 'budgets.#budgets': 10_000 });

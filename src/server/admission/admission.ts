@@ -1,7 +1,8 @@
 // How much this server has on its hands: requests in flight, requests that wait, body bytes held.
-import { MAX_PAUSED, REFUSAL_PAUSE_MS, type Limits } from '../limits.js';
+import { MAX_PAUSED, REFUSAL_PAUSE_MS, SLOW_BODY_MS, type Limits } from '../limits.js';
+import { isThereWithin } from './is-there-within.js';
 import { overloaded } from './overloaded.js';
-import { Places } from './places.js';
+import { Places, type Place } from './places.js';
 import type { Share } from './share.js';
 import { ShortTurns } from './short-turns.js';
 import { Waits } from './waits.js';
@@ -39,15 +40,15 @@ export class Admission {
    *
    * @throws KeyholeError `overloaded`; what `work` throws.
    */
-  async during<T>({ concurrency, waiting }: Limits, work: () => Promise<T>): Promise<T> {
+  async during<T>({ concurrency, waiting }: Limits, work: (place: Place) => Promise<T>): Promise<T> {
     const count = { places: concurrency, waiting, full: overloaded };
     if (!this.#places.hasRoom(count)) {
       await this.#pauseRefusal();
       throw overloaded();
     }
-    return await this.#places.during(count, async () => {
+    return await this.#places.during(count, async (place) => {
       await this.#turns.mayBegin();
-      return await work();
+      return await work(place);
     });
   }
 
@@ -60,17 +61,19 @@ export class Admission {
   }
 
   /**
-   * Waits for a body that is still on its way, in one of the places of its share.
+   * Waits for a body that is still on its way, in one of the places of its share. One that is slow to come lends the
+   * request's own `place` to others until it is there.
    *
-   * @throws what `share` says where none is free in time; what `arrival` throws.
+   * @throws what `share` says where none is free in time; what `arrival` throws; KeyholeError `overloaded`, where the
+   * place is not free again in time.
    */
-  async whileArriving<T>(share: Share, arrival: () => Promise<T>): Promise<T> {
+  async whileArriving<T>(place: Place, share: Share, arrival: () => Promise<T>): Promise<T> {
     const { places } = this.#takenOf(share);
+    const count = { places: share.places, waiting: share.waiting, full: share.exceeded };
+    const arrived = places.during(count, arrival);
     try {
-      return await places.during(
-        { places: share.places, waiting: share.waiting, full: share.exceeded },
-        arrival,
-      );
+      if (await isThereWithin(SLOW_BODY_MS, arrived)) return await arrived;
+      return await place.lendUntil(arrived);
     } finally {
       this.#forgetUnused(share);
     }

@@ -1,4 +1,4 @@
-// Places for work, and the line of those who wait for one.
+// Places for work, the line of those who wait for one, and work that lends its own.
 import { MAX_WAIT_MS } from '../limits.js';
 
 /** How many there are; they come with each call, so that a reload changes them. */
@@ -39,16 +39,18 @@ export class Places {
    *
    * @throws what `full` says; what `work` throws.
    */
-  async during<T>(count: PlaceCount, work: () => Promise<T>): Promise<T> {
-    await this.#enter(count);
+  async during<T>(count: PlaceCount, work: (place: Place) => Promise<T>): Promise<T> {
+    const place = new Place(this, count);
+    await place.take();
     try {
-      return await work();
+      return await work(place);
     } finally {
-      this.#leave();
+      place.leave();
     }
   }
 
-  async #enter(count: PlaceCount): Promise<void> {
+  /** Resolves once there is one, a second later at most. @throws what `full` says. */
+  async take(count: PlaceCount): Promise<void> {
     const { places, full } = count;
     this.#places = places;
     this.#admitWaiting(); // there may be more places now
@@ -70,7 +72,7 @@ export class Places {
     });
   }
 
-  #leave(): void {
+  leave(): void {
     this.#taken -= 1;
     this.#admitWaiting();
   }
@@ -83,5 +85,47 @@ export class Places {
       this.#taken += 1;
       admit();
     }
+  }
+}
+
+/** The place of one piece of work, which it may lend to others. */
+export class Place {
+  readonly #places: Places;
+  readonly #count: PlaceCount;
+  #isTaken = false;
+  #wasLent = false;
+
+  constructor(places: Places, count: PlaceCount) {
+    this.#places = places;
+    this.#count = count;
+  }
+
+  /** Whether time has passed for others in it. */
+  get wasLent(): boolean {
+    return this.#wasLent;
+  }
+
+  /** @throws what `full` says. */
+  async take(): Promise<void> {
+    await this.#places.take(this.#count);
+    this.#isTaken = true;
+  }
+
+  leave(): void {
+    if (this.#isTaken) this.#places.leave();
+    this.#isTaken = false;
+  }
+
+  /**
+   * Waits for `answer` without the place, then for a place.
+   *
+   * @throws what `answer` rejects with; what `full` says where none is free within a second. Then it has none.
+   */
+  async lendUntil<T>(answer: Promise<T>): Promise<T> {
+    this.#wasLent = true;
+    this.leave();
+    const value = await answer;
+    await this.take();
+    return value;
   }
 }

@@ -1,5 +1,6 @@
 // Requests that keep a place while they wait for others: for who asks, for roles, for their rate.
 import type { Limits } from '../limits.js';
+import { isThereWithin } from './is-there-within.js';
 import { overloaded } from './overloaded.js';
 
 /** On whose behalf a request waits. */
@@ -152,16 +153,4 @@ function add(counts: Map<string, number>, name: string, by: number): void {
   const count = (counts.get(name) ?? 0) + by;
   if (count === 0) counts.delete(name);
   else counts.set(name, count);
-}
-
-async function isThereWithin(ms: number, answer: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
-  try {
-    return await Promise.race([answer.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

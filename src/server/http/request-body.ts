@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { KeyholeError } from '../../errors.js';
 import type { Share } from '../admission/share.js';
-import type { Turn } from '../turn.js';
+import type { TurnInPlace } from '../turn.js';
 import type { RequestHeaders } from './request-headers.js';
 
 /** Thrown where the caller went away: there is nobody to answer. */
@@ -26,8 +26,8 @@ export function assertJson({ contentType, contentEncoding }: RequestHeaders): vo
  * @throws KeyholeError `too_large`, `overloaded` (all bodies together are more than this server holds); what `share`
  * says; `CallerGone`.
  */
-export async function readBody(turn: Turn, share: Share, maxBytes: number): Promise<Buffer> {
-  const { exchange, admission, headers, setup } = turn;
+export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number): Promise<Buffer> {
+  const { exchange, admission, place, headers, setup } = turn;
   const { limits } = setup.parts.options;
   let heldBytes = 0;
   turn.atEnd(() => {
@@ -44,7 +44,7 @@ export async function readBody(turn: Turn, share: Share, maxBytes: number): Prom
       });
     };
     // many that waited for one decision go on at once, their bodies long there
-    return await (exchange.request.complete ? arrival() : admission.whileArriving(share, arrival));
+    return await (exchange.request.complete ? arrival() : admission.whileArriving(place, share, arrival));
   } catch (error) {
     exchange.closes = true;
     throw error;

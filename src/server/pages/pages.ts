@@ -10,7 +10,7 @@ import { CallerGone, readBody } from '../http/request-body.js';
 import type { PageName } from '../http/route.js';
 import { loggedError } from '../telemetry/error-log.js';
 import { mayBeNamespace } from '../request-namespace.js';
-import type { Turn } from '../turn.js';
+import type { Turn, TurnInPlace } from '../turn.js';
 import { html, PAGE_TYPE, pageOf, pagePolicy, type PageOptions } from './page.js';
 import { signedInPage, signedOutPage } from './sign-in-pages.js';
 import { putOnRecord, withRecord } from './visit.js';
@@ -21,11 +21,11 @@ const MAX_FORM_BYTES = 1_024;
 
 /** Answers each refusal with a page too. @throws CallerGone; KeyholeError `overloaded`. */
 export async function answerPage(turn: Turn, page: PageName, signIn: SignIn): Promise<void> {
-  await turn.admission.during(turn.setup.parts.options.limits, async () => {
+  await turn.admission.during(turn.setup.parts.options.limits, async (place) => {
     try {
       assertMethod(turn, page === 'signout' ? ['POST'] : ['GET', 'HEAD']);
       assertWindow(turn);
-      await served(turn, page, signIn);
+      await served({ ...turn, place }, page, signIn);
     } catch (error) {
       if (error instanceof CallerGone) throw error;
       showRefusal(turn, signIn, error);
@@ -44,7 +44,7 @@ function assertWindow({ headers }: Turn): void {
   throw new KeyholeError('origin_refused', 'this page is for a window of its own');
 }
 
-async function served(turn: Turn, page: PageName, signIn: SignIn): Promise<void> {
+async function served(turn: TurnInPlace, page: PageName, signIn: SignIn): Promise<void> {
   switch (page) {
     case 'signin':
       showSignIn(turn, signIn, await sessionIfAny(turn));
@@ -93,7 +93,7 @@ async function finishSignIn(turn: Turn, signIn: SignIn): Promise<void> {
   redirect(turn, signIn.address('/signin'));
 }
 
-async function signOut(turn: Turn, signIn: SignIn): Promise<void> {
+async function signOut(turn: TurnInPlace, signIn: SignIn): Promise<void> {
   assertSentByOwnPage(turn);
   const session = await signIn.sessions.of(turn.headers.cookie).catch(unlessSignedOut);
   if (session !== undefined) {

@@ -50,3 +50,36 @@ test('further places are for those who wait, before newcomers', async () => {
   await work.end('a');
   expect(work.begun).toEqual(['a', 'b', 'c', 'newcomer']);
 });
+
+test('a place that is lent is somebody else’s, and its own again once it is free', async () => {
+  const places = new Places();
+  const work = new Work();
+  let told: ((answer: string) => void) | undefined;
+  const answer = new Promise<string>((resolve) => (told = resolve));
+  const lender = places.during(count(1), (place) => place.lendUntil(answer));
+  void places.during(count(1), work.do('other'));
+  await endOfTurn();
+  expect([work.begun, places.taken, places.waiting]).toEqual([['other'], 1, 0]);
+  told?.('there');
+  await endOfTurn();
+  expect([places.taken, places.waiting]).toEqual([1, 1]);
+  await work.end('other');
+  expect([await lender, places.taken]).toEqual(['there', 0]);
+});
+
+test('who lent a place and waited in vain, for the answer or for a place, leaves no place', async () => {
+  const places = new Places();
+  const work = new Work();
+  const lost = places.during(count(1), (place) => place.lendUntil(Promise.reject(new Error('lost'))));
+  await expect(lost).rejects.toThrow('lost');
+  expect(places.taken).toBe(0);
+  const few = { ...count(1), waiting: 0 };
+  let told: (() => void) | undefined;
+  const answer = new Promise<void>((resolve) => (told = resolve));
+  const late = places.during(few, (place) => place.lendUntil(answer));
+  await endOfTurn();
+  void places.during(few, work.do('other'));
+  told?.();
+  await expect(late).rejects.toThrow('full');
+  expect([work.begun, places.taken]).toEqual([['other'], 1]);
+});
