@@ -48,7 +48,7 @@ test('a record is accepted once the stream has taken it, and those that wait go 
 
 test('a reader that stands still refuses records in time, and is told of them when it goes on', async () => {
   const stream = new HeldStream();
-  const log = new StreamAuditLog(stream, { writer: WRITER, deadlineMs: 50 });
+  const log = new StreamAuditLog(stream, { writer: WRITER, deadlineMs: 300 });
   await expect(log.append(auditEvent('a'))).rejects.toMatchObject({ code: 'audit_unavailable' });
   await expect(log.append(auditEvent('b'))).rejects.toMatchObject({ code: 'audit_unavailable' });
   stream.let();
@@ -82,7 +82,7 @@ test('a reader that went away refuses records without ending the process', async
 
 test('a configuration whose line comes after it was refused is followed by the one that is in force', async () => {
   const stream = new HeldStream();
-  const log = new StreamAuditLog(stream, { writer: WRITER, deadlineMs: 50 });
+  const log = new StreamAuditLog(stream, { writer: WRITER, deadlineMs: 300 });
   await expect(log.configured('new')).rejects.toMatchObject({ code: 'audit_unavailable' });
   stream.let();
   await expect.poll(() => stream.chunks.length).toBe(1);
