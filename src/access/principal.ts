@@ -1,6 +1,9 @@
 // Who is calling, as proven by a verified token or by a session of our own.
 import type { RoleClaims } from './tokens/role-claims.js';
 
+/** Why no e-mail of somebody counts: there is none, nobody says it is verified, or the issuer may not vouch for it. */
+export type NoEmail = 'absent' | 'unverified' | 'foreign';
+
 /** Somebody, as their issuer names them. */
 export interface Identity {
   /** `sub` of the token. */
@@ -9,6 +12,8 @@ export interface Identity {
   readonly issuer: string;
   /** The e-mail the issuer vouches for (ASCII lower-cased), if it may and does. */
   readonly email: string | undefined;
+  /** Where there is no e-mail: why. */
+  readonly noEmail?: NoEmail;
   /** What their token says of roles, where its issuer is asked for that. */
   readonly roleClaims?: RoleClaims;
 }

@@ -273,7 +273,7 @@ describeWithParts(['moto'], '`keyhole serve` with the seed’s variables alone',
         { [`${AUDIENCE}/user/email`]: undefined },
         403,
         'email_missing',
-        /no e-mail that counts/,
+        /carries no e-mail/,
       ],
     ])('an owner’s token %s', async (_, claims, status, code, sentence) => {
       const token = await issuer.token({ ...claimsOf('owner'), ...claims });

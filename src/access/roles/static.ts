@@ -1,7 +1,7 @@
 // Roles from a list in the configuration.
-import { KeyholeError } from '../../errors.js';
 import type { Principal } from '../principal.js';
 import { asciiLowerCase } from '../tokens/issuer-options.js';
+import { emailOf } from './email-of.js';
 import { parseGrants, rolesHeld, type Grant } from './grants.js';
 import type { RoleAnswer, RoleSource } from './role-source.js';
 
@@ -26,13 +26,9 @@ export class StaticRoles implements RoleSource {
     }
   }
 
-  rolesOf({ email }: Principal, namespace: string): Promise<RoleAnswer> {
-    if (email === undefined) {
-      return Promise.reject(
-        new KeyholeError('email_missing', 'the access token carries no e-mail that counts here'),
-      );
-    }
-    return Promise.resolve({ roles: rolesHeld(this.#grants.get(email) ?? [], namespace), ageMs: 0 });
+  async rolesOf(principal: Principal, namespace: string): Promise<RoleAnswer> {
+    const grants = this.#grants.get(emailOf(principal)) ?? [];
+    return Promise.resolve({ roles: rolesHeld(grants, namespace), ageMs: 0 });
   }
 
   people(): Promise<readonly string[]> {

@@ -18,6 +18,7 @@ import {
 } from './cloud-access.js';
 import { ACCOUNT, CloudDirectory, MAX_NAMESPACES } from './cloud-directory.js';
 import { CloudOperationsClient, type CloudOperations } from './cloud-operations-client.js';
+import { emailOf } from './email-of.js';
 import { RequestBudget } from './request-budget.js';
 import type { Role, RoleAnswer, RoleSource } from './role-source.js';
 
@@ -117,10 +118,8 @@ export class TemporalCloudRoles implements RoleSource {
     );
   }
 
-  async rolesOf({ email }: Principal, namespace: string, signal: AbortSignal): Promise<RoleAnswer> {
-    if (email === undefined) {
-      throw new KeyholeError('email_missing', 'the access token carries no e-mail that counts here');
-    }
+  async rolesOf(principal: Principal, namespace: string, signal: AbortSignal): Promise<RoleAnswer> {
+    const email = emailOf(principal);
     const directory = this.#directory;
     assertOwn(namespace, directory.account);
     const read = new Reading(signal);

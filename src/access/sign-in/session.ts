@@ -3,7 +3,7 @@ import { createHmac, hash, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { systemClock, type Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import type { Identity, Principal } from '../principal.js';
+import type { Identity, NoEmail, Principal } from '../principal.js';
 import type { IssuerOptions } from '../tokens/issuer-options.js';
 import type { RoleClaims } from '../tokens/role-claims.js';
 import { maySpeak, mayVouch, TOLERANCE_S } from '../tokens/token-principal.js';
@@ -87,7 +87,7 @@ export class Sessions {
    *
    * @throws KeyholeError `subject_refused`: no cookie holds as many roles and groups.
    */
-  async open({ subject, email, roleClaims }: Identity): Promise<string> {
+  async open({ subject, email, noEmail, roleClaims }: Identity): Promise<string> {
     const signedInAtS = Math.floor(this.#nowS());
     const claims = {
       jti: randomUUID(),
@@ -95,6 +95,7 @@ export class Sessions {
       signedInAtS,
       readBy: readBy(this.#options.issuer),
       ...(email !== undefined && { email }),
+      ...(noEmail !== undefined && { noEmail }),
       ...(roleClaims !== undefined && { roles: this.#rolesKept(roleClaims) }),
     };
     const cookie = await this.#cookieOf(claims, signedInAtS);
@@ -127,11 +128,11 @@ export class Sessions {
     if (!maySpeak(subject, issuer)) {
       throw new KeyholeError('subject_refused', 'this kind of sign-in is no longer accepted here');
     }
-    const vouched = typeof email === 'string' && mayVouch(email, issuer) ? email : undefined;
+    const isVouched = typeof email === 'string' && mayVouch(email, issuer);
     const identity: Identity = {
       subject,
       issuer: issuer.issuer,
-      email: vouched,
+      ...(isVouched ? { email } : { email: undefined, noEmail: whyNone(claims) }),
       ...(roleClaims !== undefined && { roleClaims }),
     };
     const due = this.#nowS() - iat >= RENEWED_AFTER_S && exp < lastSecondOf(claims, signedInAtS);
@@ -185,6 +186,11 @@ function readBy({ emailClaim, emailVerifiedClaim, roleClaims }: IssuerOptions): 
 
 function lastSecondOf({ roles }: JWTPayload, signedInAtS: number): number {
   return signedInAtS + (roles === undefined ? LONGEST_S : LONGEST_WITH_ROLES_S);
+}
+
+/** Of a session without an e-mail that counts: why. */
+function whyNone({ email, noEmail }: JWTPayload): NoEmail {
+  return email === undefined ? (noEmail as NoEmail) : 'foreign'; // only `open` seals any
 }
 
 /** What the ID token said of roles, which is as old as the sign-in. */

@@ -2,7 +2,7 @@
 import type { JWTPayload } from 'jose';
 import { KeyholeError } from '../../errors.js';
 import { matchesPattern } from '../pattern.js';
-import type { Identity, Principal } from '../principal.js';
+import type { Identity, NoEmail, Principal } from '../principal.js';
 import { asciiLowerCase, type IssuerOptions } from './issuer-options.js';
 import { roleClaimsOf } from './role-claims.js';
 
@@ -48,7 +48,7 @@ export function identityOf(claims: JWTPayload, options: IssuerOptions): Identity
   return {
     subject: sub,
     issuer,
-    email: emailOf(claims, options),
+    ...emailOf(claims, options),
     ...(roleClaims === undefined ? {} : { roleClaims: roleClaimsOf(claims, roleClaims) }),
   };
 }
@@ -84,14 +84,18 @@ function kindOf(subject: string): string {
 }
 
 /** The e-mail, ASCII lower-cased, if the issuer may vouch for it and does. */
-function emailOf(claims: JWTPayload, options: IssuerOptions): string | undefined {
+function emailOf(claims: JWTPayload, options: IssuerOptions): Pick<Identity, 'email' | 'noEmail'> {
   const { emailClaim, emailVerifiedClaim } = options;
   const value = emailClaim === undefined ? undefined : claims[emailClaim];
-  if (typeof value !== 'string') return undefined;
-  if (emailVerifiedClaim !== undefined && claims[emailVerifiedClaim] !== true) return undefined;
-  if (UNVERIFIED.has(claims['email_verified'])) return undefined;
+  if (typeof value !== 'string') return without('absent');
+  const isVerified = emailVerifiedClaim === undefined || claims[emailVerifiedClaim] === true;
+  if (!isVerified || UNVERIFIED.has(claims['email_verified'])) return without('unverified');
   const email = asciiLowerCase(value);
-  return mayVouch(email, options) ? email : undefined;
+  return mayVouch(email, options) ? { email } : without('foreign');
+}
+
+function without(noEmail: NoEmail): Pick<Identity, 'email' | 'noEmail'> {
+  return { email: undefined, noEmail };
 }
 
 /** Whether the issuer's word counts for this e-mail, which is ASCII lower-cased. */

@@ -35,11 +35,17 @@ describe('a person', () => {
     },
   );
 
-  test('without an e-mail is told so', async () => {
-    await expect(
-      new StaticRoles({ people }).rolesOf(principal(undefined), 'orders.a1b2c'),
-    ).rejects.toMatchObject({
+  test.each([
+    [undefined, /carries no e-mail .*"claims.email"/],
+    ['absent', /carries no e-mail .*"claims.email"/],
+    ['unverified', /verified: setting "claims.emailVerified"/],
+    ['foreign', /domain .*"emailDomains"/],
+  ] as const)('without an e-mail that counts is told why: %s', async (noEmail, sentence) => {
+    const nobody = { ...principal(undefined), ...(noEmail && { noEmail }) };
+    const asked = new StaticRoles({ people }).rolesOf(nobody, 'orders.a1b2c');
+    await expect(asked).rejects.toMatchObject({
       code: 'email_missing',
+      message: expect.stringMatching(sentence) as string,
     });
   });
 

@@ -132,11 +132,15 @@ describe('a sign-in', () => {
 
   test('has an e-mail only where the issuer may vouch for it and does', async () => {
     signIn = signInAs({ emailVerifiedClaim: 'email_verified' });
-    const emailOf = async (claims: Claims): Promise<string | undefined> =>
-      (await signIn.sessions.of((await signedIn(claims)).split(';', 1)[0]))?.principal.email;
-    expect(await emailOf({ email_verified: true })).toBe('alice@example.com');
-    expect(await emailOf({ email_verified: 'true' })).toBeUndefined();
-    expect(await emailOf({ email_verified: true, email: 'alice@elsewhere.org' })).toBeUndefined();
+    const emailOf = async (claims: Claims): Promise<(string | undefined)[]> => {
+      const session = await signIn.sessions.of((await signedIn(claims)).split(';', 1)[0]);
+      return [session?.principal.email, session?.principal.noEmail];
+    };
+    const verified = { email_verified: true };
+    expect(await emailOf(verified)).toEqual(['alice@example.com', undefined]);
+    expect(await emailOf({ email_verified: 'true' })).toEqual([undefined, 'unverified']);
+    expect(await emailOf({ ...verified, email: 'alice@elsewhere.org' })).toEqual([undefined, 'foreign']);
+    expect(await emailOf({ ...verified, email: undefined })).toEqual([undefined, 'absent']);
   });
 
   test('asks for more where the configuration says so, and keeps what the ID token says of roles', async () => {

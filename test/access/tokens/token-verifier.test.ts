@@ -167,14 +167,13 @@ test('an issuer that accepts sessions only believes no token, however good', asy
 });
 
 describe('an e-mail', () => {
-  const emailOf = async (
-    changed: Claims,
-    options: Partial<IssuerOptions> = {},
-  ): Promise<string | undefined> => {
+  const principalWith = async (changed: Claims, options: Partial<IssuerOptions> = {}): Promise<Principal> => {
     const principal = await ask(await sign(key, claims(changed)), verifierOf(options));
     if (typeof principal === 'string') throw new Error(principal);
-    return principal.email;
+    return principal;
   };
+  const emailOf = async (...asked: Parameters<typeof principalWith>): Promise<string | undefined> =>
+    (await principalWith(...asked)).email;
 
   test('comes out in lower case', async () => {
     expect(await emailOf({ email: 'Alice.B+x@Example.COM' })).toBe('alice.b+x@example.com');
@@ -201,6 +200,18 @@ describe('an e-mail', () => {
     'alice\0@example.com',
   ])('with characters or a length that no address has does not count: %j', async (email) => {
     expect(await emailOf({ email })).toBeUndefined();
+  });
+
+  test('that does not count is missing for a reason', async () => {
+    const options = { emailVerifiedClaim: 'email_verified', emailDomains: ['example.com'] };
+    const why = async (changed: Claims): Promise<unknown> =>
+      (await principalWith({ email_verified: true, ...changed }, options)).noEmail;
+    expect(await why({})).toBeUndefined();
+    expect(await why({ email: undefined })).toBe('absent');
+    expect(await why({ email: ['alice@example.com'] })).toBe('absent');
+    expect(await why({ email_verified: undefined })).toBe('unverified');
+    expect(await why({ email: 'alice@example.org' })).toBe('foreign');
+    expect(await why({ email: 'not an address' })).toBe('foreign');
   });
 
   test('does not count without a claim that is configured to be one', async () => {
