@@ -37,6 +37,4 @@ export interface Authenticator {
   authenticate(authorization: string | undefined, signal: AbortSignal): Promise<Principal>;
   /** Whether at least one key set has been loaded (for `/health/ready`). */
   ready(): boolean;
-  /** Forgets verified tokens (SIGHUP). */
-  clear(): void;
 }

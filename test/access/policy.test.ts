@@ -24,7 +24,6 @@ function sourceOf(answer: readonly string[] | Error): RoleSource {
     rolesOf: (): Promise<RoleAnswer> =>
       answer instanceof Error ? Promise.reject(answer) : Promise.resolve({ roles: answer, ageMs: 1_234 }),
     people: () => Promise.resolve(undefined),
-    clear: () => undefined,
     close: () => undefined,
   };
 }

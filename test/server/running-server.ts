@@ -61,10 +61,6 @@ export class TableAuthenticator implements Authenticator {
   ready(): boolean {
     return this.isReady;
   }
-
-  clear(): void {
-    this.asked = 0;
-  }
 }
 
 /**

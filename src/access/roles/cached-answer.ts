@@ -94,15 +94,10 @@ export class CachedAnswer<T> {
     this.#whenKept = told;
   }
 
-  /** Forgets the answer; a load under way still serves those who wait for it, nobody else. */
-  clear(): void {
+  /** Forgets the answer, and gives up a load under way. */
+  close(): void {
     this.#kept = undefined;
     this.#loading = undefined;
-    this.#failedMs = -Infinity;
-  }
-
-  close(): void {
-    this.clear();
     this.#abort.abort();
   }
 

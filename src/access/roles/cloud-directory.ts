@@ -85,19 +85,10 @@ export class CloudDirectory {
     return this.#options.account ?? this.#account;
   }
 
-  clear(): void {
-    for (const answer of this.#answers()) answer.clear();
-    this.#account = undefined;
-  }
-
   close(): void {
-    for (const answer of this.#answers()) answer.close();
-    this.#options.operations.close();
-  }
-
-  #answers(): readonly { clear(): void; close(): void }[] {
     const { standing, users, groups, members, assignments, groupAssignments } = this;
-    return [standing, users, groups, members, assignments, groupAssignments];
+    for (const answer of [standing, users, groups, members, assignments, groupAssignments]) answer.close();
+    this.#options.operations.close();
   }
 
   #answer<T>(list: string, load: (signal: AbortSignal, lane: Lane) => Promise<Loaded<T>>): CachedAnswer<T> {

@@ -36,10 +36,6 @@ export class CredentialRoles implements RoleSource {
     return this.#others.people(namespace, signal);
   }
 
-  clear(): void {
-    this.#others.clear();
-  }
-
   close(): void {
     this.#others.close();
   }

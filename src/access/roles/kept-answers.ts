@@ -61,12 +61,8 @@ export class KeptAnswers<T> {
     this.#rowless.delete(name);
   }
 
-  clear(): void {
-    for (const names of [this.#byName, this.#blank, this.#rowless]) names.clear();
-  }
-
   close(): void {
     for (const answer of this.#byName.values()) answer.close();
-    this.clear();
+    for (const names of [this.#byName, this.#blank, this.#rowless]) names.clear();
   }
 }

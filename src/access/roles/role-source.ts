@@ -24,8 +24,6 @@ export interface RoleSource {
   rolesOf(principal: Principal, namespace: string, signal: AbortSignal): Promise<RoleAnswer>;
   /** E-mails of those who may hold a role on a namespace; `undefined` where the source cannot tell. Throws as `rolesOf` does. */
   people(namespace: string, signal: AbortSignal): Promise<readonly string[] | undefined>;
-  /** Forgets every cached answer (SIGHUP). */
-  clear(): void;
   /** Ends connections. */
   close(): void;
 }

@@ -35,11 +35,6 @@ export class StaticRoles implements RoleSource {
     return Promise.resolve([...this.#grants.keys()].sort());
   }
 
-  /** Nothing is cached. */
-  clear(): void {
-    return undefined;
-  }
-
   /** Nothing is open. */
   close(): void {
     return undefined;

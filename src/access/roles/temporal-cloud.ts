@@ -154,10 +154,6 @@ export class TemporalCloudRoles implements RoleSource {
       .sort();
   }
 
-  clear(): void {
-    this.#directory.clear();
-  }
-
   close(): void {
     this.#directory.close();
   }

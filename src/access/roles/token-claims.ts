@@ -49,11 +49,6 @@ export class TokenClaimsRoles implements RoleSource {
     return Promise.resolve(undefined);
   }
 
-  /** Nothing is cached. */
-  clear(): void {
-    return undefined;
-  }
-
   /** Nothing is open. */
   close(): void {
     return undefined;

@@ -78,10 +78,6 @@ export class CredentialAuthenticator implements Authenticator {
     return this.#others.ready();
   }
 
-  clear(): void {
-    this.#others.clear();
-  }
-
   #principalOf(secret: string): Principal {
     const digest = hash('sha256', secret, 'buffer');
     const [found] = this.#known.filter((one) => timingSafeEqual(one.digest, digest));

@@ -70,11 +70,6 @@ export class TokenVerifier implements Authenticator {
     await Promise.allSettled([...this.#issuers.values()].map(({ keys }) => keys.ensure()));
   }
 
-  clear(): void {
-    this.#verified.clear();
-    this.#verifying.clear();
-  }
-
   async authenticate(authorization: string | undefined, signal: AbortSignal): Promise<Principal> {
     const token = bearerToken(authorization);
     const digest = hash('sha256', token, 'base64');

@@ -37,10 +37,6 @@ export class VerifiedTokens {
     this.#byDigest.set(digest, { principal, keys, keysVersion, at: momentOf(this.#clock) });
   }
 
-  clear(): void {
-    this.#byDigest.clear();
-  }
-
   /** Keys that are due are asked for first: a removed key is refused within ten minutes. */
   #holds({ principal, keys, keysVersion, at }: Verified): boolean {
     if (!keys.fresh || keys.version !== keysVersion) return false;

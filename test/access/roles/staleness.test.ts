@@ -149,21 +149,6 @@ describe.each([
     },
   );
 
-  test(`a revocation is in force at once after a purge (seed ${SEED})`, async () => {
-    const random = randomFrom(SEED);
-    const people = readers(random).slice(0, 100);
-    settle(people);
-    cloud.behaviour.key = key;
-    for (const reader of people) {
-      expect(await mayRead(reader)).toBe(true);
-      revoke(reader, random);
-      clock.pass(random(5_000));
-      roles.clear();
-      clock.pass(random(1_000));
-      expect(await mayRead(reader)).toBe(false);
-    }
-  }, 30_000);
-
   test('a revocation while the API is down is in force after 300 s, for everybody then is refused', async () => {
     const reader: Reader = { email: 'alice@example.com', way: 'group' };
     settle([reader]);

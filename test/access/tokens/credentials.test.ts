@@ -26,7 +26,6 @@ beforeEach(() => {
 const somebody: Authenticator = {
   authenticate: () => Promise.resolve(principal('alice@example.com')),
   ready: () => true,
-  clear: () => undefined,
 };
 
 function authenticator(credentials: readonly Credential[]): CredentialAuthenticator {
