@@ -5,7 +5,7 @@ import type { AuditWebhookConfig, Config } from '../config.js';
 import { readShape, type ReadShape } from '../reading/read-shape.js';
 import { AUDIT } from '../reading/schema.js';
 import { readTextFile } from '../reading/text-file.js';
-import { readCertificates } from './access.js';
+import { readCertificates } from './certificates.js';
 import { fileIn, type Place } from './place.js';
 
 /** Makes and writes nothing; whether a record can be synced shows at the start of the server. */
