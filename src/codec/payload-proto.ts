@@ -1,8 +1,9 @@
 // A Payload to and from its protobuf bytes: what is sealed (temporal.api.common.v1.Payload of Temporal's API).
-import { isAscii } from 'node:buffer';
 import type { Payload } from '@temporalio/common';
 import Long from 'long';
 import { KeyholeError } from '../errors.js';
+import { malformed, ProtoReader } from './proto-reader.js';
+import { fieldBytes, ProtoWriter } from './proto-writer.js';
 
 // message Payload { map<string, bytes> metadata = 1; bytes data = 2; repeated ExternalPayloadDetails external_payloads = 3; }
 // message ExternalPayloadDetails { int64 size_bytes = 1; }  Tag bytes: field number << 3 | wire type (0 varint, 2 length).
@@ -14,9 +15,6 @@ const ENTRY_VALUE = 0x12;
 const SIZE_BYTES = 0x08;
 
 const EMPTY = new Uint8Array(0);
-/** The key that nearly every payload has: making its text anew costs more. */
-const ENCODING = Buffer.from('encoding');
-
 /** Entries of metadata and external payloads together: each costs far more once read than its two bytes at least. */
 export const MAX_ENTRIES = 1_000;
 
@@ -147,164 +145,6 @@ class MetadataEntry {
   }
 }
 
-/** One tag byte, the length, the content. */
-function fieldBytes(length: number): number {
-  return 1 + varintBytes(length) + length;
-}
-
 function sizeMessageBytes(size: bigint): number {
   return size === 0n ? 0 : 1 + Math.ceil(size.toString(2).length / 7);
-}
-
-function varintBytes(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
-}
-
-class ProtoWriter {
-  readonly buffer: Buffer;
-  #at = 0;
-
-  constructor(bytes: number) {
-    this.buffer = Buffer.allocUnsafe(bytes);
-  }
-
-  header(tag: number, length: number): void {
-    this.buffer[this.#at++] = tag;
-    this.varint(length);
-  }
-
-  varint(value: number): void {
-    for (; value > 0x7f; value >>>= 7) this.buffer[this.#at++] = (value & 0x7f) | 0x80;
-    this.buffer[this.#at++] = value;
-  }
-
-  longVarint(value: bigint): void {
-    for (; value > 0x7fn; value >>= 7n) this.buffer[this.#at++] = Number(value & 0x7fn) | 0x80;
-    this.buffer[this.#at++] = Number(value);
-  }
-
-  text(text: string, bytes: number): void {
-    this.buffer.write(text, this.#at, 'utf8');
-    this.#at += bytes;
-  }
-
-  bytes(bytes: Uint8Array): void {
-    this.buffer.set(bytes, this.#at);
-    this.#at += bytes.length;
-  }
-}
-
-/** Reads within its bounds only; every length is checked before it is used. */
-class ProtoReader {
-  readonly #bytes: Uint8Array;
-  #at: number;
-  readonly #end: number;
-
-  constructor(bytes: Uint8Array, from = 0, end = bytes.length) {
-    this.#bytes = bytes;
-    this.#at = from;
-    this.#end = end;
-  }
-
-  done(): boolean {
-    return this.#at >= this.#end;
-  }
-
-  /** A tag or a length: at most 32 bits. */
-  varint(): number {
-    const first = this.#byte();
-    if (first < 0x80) return first;
-    let value = first & 0x7f;
-    for (let shift = 7; shift < 35; shift += 7) {
-      const byte = this.#byte();
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value <= 0xffffffff ? value : malformed();
-    }
-    return malformed();
-  }
-
-  longVarint(): bigint {
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = this.#byte();
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return BigInt.asUintN(64, value);
-    }
-    return malformed();
-  }
-
-  bytes(): Uint8Array {
-    const start = this.#lengthened();
-    return this.#bytes.subarray(start, this.#at);
-  }
-
-  text(): string {
-    const start = this.#lengthened();
-    if (this.#at - start === ENCODING.length && this.#stands(ENCODING, start)) return 'encoding';
-    const { buffer, byteOffset } = this.#bytes;
-    return utf8(Buffer.from(buffer, byteOffset + start, this.#at - start));
-  }
-
-  message(): ProtoReader {
-    const start = this.#lengthened();
-    return new ProtoReader(this.#bytes, start, this.#at);
-  }
-
-  skip(tag: number): void {
-    if (tag >>> 3 === 0) malformed();
-    switch (tag & 7) {
-      case 0:
-        this.longVarint();
-        return;
-      case 1:
-        this.#advance(8);
-        return;
-      case 2:
-        this.#lengthened();
-        return;
-      case 5:
-        this.#advance(4);
-        return;
-      default:
-        malformed();
-    }
-  }
-
-  #stands(bytes: Uint8Array, at: number): boolean {
-    for (let i = 0; i < bytes.length; i++) if (this.#bytes[at + i] !== bytes[i]) return false;
-    return true;
-  }
-
-  /** Goes behind what a length says; answers where it starts. */
-  #lengthened(): number {
-    const length = this.varint();
-    const start = this.#at;
-    this.#advance(length);
-    return start;
-  }
-
-  #byte(): number {
-    if (this.#at >= this.#end) malformed();
-    return this.#bytes[this.#at++] ?? malformed();
-  }
-
-  #advance(count: number): void {
-    if (this.#at + count > this.#end) malformed();
-    this.#at += count;
-  }
-}
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** Of a few ASCII characters, as metadata keys are, natively at once. */
-function utf8(bytes: Buffer): string {
-  try {
-    return isAscii(bytes) ? bytes.toString('latin1') : UTF8.decode(bytes);
-  } catch {
-    return malformed();
-  }
-}
-
-function malformed(): never {
-  throw new KeyholeError('payload_invalid', 'what was opened is not a serialized payload');
 }
