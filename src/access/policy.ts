@@ -1,6 +1,6 @@
 // Whether a caller's roles allow an action in a namespace: deny unless a rule allows.
 import { isKeyholeError } from '../errors.js';
-import { isPattern, matchesPattern } from './pattern.js';
+import { isPattern, matchesPattern } from '../pattern.js';
 import type { Principal } from './principal.js';
 import { isRole } from './roles/role-names.js';
 import type { Role, RoleAnswer, RoleSource } from './roles/role-source.js';

@@ -1,6 +1,8 @@
 // Which wrapping key writes for a namespace, and which may still open what was written.
 import { KeyholeError } from '../errors.js';
+import { matchesPattern } from '../pattern.js';
 import { ForeignReads, type ForeignRead } from './foreign-reads.js';
+import { assertPatterns, specificity } from './namespace-patterns.js';
 import { isNamespace } from './namespace.js';
 import {
   aFunction,
@@ -129,7 +131,7 @@ export class Keyring {
     if (known !== undefined) return known;
     if (!isNamespace(namespace))
       throw new KeyholeError('namespace_invalid', 'what was given is not a namespace');
-    const entry = this.#patterns.find(({ pattern }) => matches(pattern, namespace))?.entry;
+    const entry = this.#patterns.find(({ pattern }) => matchesPattern(pattern, namespace))?.entry;
     if (entry === undefined) {
       throw new KeyholeError(
         'key_not_configured',
@@ -186,16 +188,6 @@ export class Keyring {
   }
 }
 
-/** Whether `pattern` (a name, or a pattern with one `*`) covers `namespace`. */
-export function matches(pattern: string, namespace: string): boolean {
-  const star = pattern.indexOf('*');
-  if (star === -1) return pattern === namespace;
-  const [head, tail] = [pattern.slice(0, star), pattern.slice(star + 1)];
-  return (
-    namespace.length >= head.length + tail.length && namespace.startsWith(head) && namespace.endsWith(tail)
-  );
-}
-
 function resolve(entry: Entry, namespace: string): NamespaceKeys {
   const wrap = madeBy(entry.wrap, namespace);
   return {
@@ -219,16 +211,6 @@ function madeBy(make: WrappingKeyOf, namespace: string): WrappingKey {
   );
 }
 
-/** A name beats every pattern; among patterns, more literal characters win. */
-function specificity(pattern: string): number {
-  return pattern.includes('*') ? pattern.length - 1 : 1_000;
-}
-
-/** Whether `text` is a namespace, or a pattern with one `*`. */
-export function isNamespacePattern(text: string): boolean {
-  return text.split('*').length <= 2 && isNamespace(text.replace('*', 'x'));
-}
-
 function assertEntries(given: unknown): void {
   if (!isList(given)) throw new TypeError('Keyring: takes a list of entries');
   for (const [index, entry] of given.entries())
@@ -237,26 +219,6 @@ function assertEntries(given: unknown): void {
 
 function isText(value: unknown): boolean {
   return typeof value === 'string';
-}
-
-function assertPatterns(patterns: readonly string[]): void {
-  for (const [index, pattern] of patterns.entries()) {
-    if (!isNamespacePattern(pattern)) {
-      throw new TypeError(`"${pattern}" is neither a namespace nor a pattern with one *`);
-    }
-    const rivals = patterns.slice(0, index).filter((other) => areRivals(other, pattern));
-    if (rivals[0] !== undefined) throw new TypeError(`"${pattern}" and "${rivals[0]}" are equally specific`);
-  }
-}
-
-/** Whether two patterns are equally specific, and some namespace matches both. */
-export function areRivals(a: string, b: string): boolean {
-  if (specificity(a) !== specificity(b)) return false;
-  if (!a.includes('*') || !b.includes('*')) return a === b;
-  const [headA = '', tailA = ''] = a.split('*');
-  const [headB = '', tailB = ''] = b.split('*');
-  const heads = headA.startsWith(headB) || headB.startsWith(headA);
-  return heads && (tailA.endsWith(tailB) || tailB.endsWith(tailA));
 }
 
 /**

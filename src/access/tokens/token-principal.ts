@@ -1,7 +1,7 @@
 // Whom a verified token stands for: our own rules on its claims, beyond what jose checks.
 import type { JWTPayload } from 'jose';
 import { KeyholeError } from '../../errors.js';
-import { matchesPattern } from '../pattern.js';
+import { matchesPattern } from '../../pattern.js';
 import type { Identity, NoEmail, Principal } from '../principal.js';
 import { asciiLowerCase, type IssuerOptions } from './issuer-options.js';
 import { roleClaimsOf } from './role-claims.js';

@@ -1,11 +1,11 @@
 // The keys of `keyhole.yaml`: their form, default and bounds. What they mean together is for the sections to check.
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { isPattern } from '../../access/pattern.js';
+import { isPattern } from '../../pattern.js';
 import { isRole, ROLE_NAMES } from '../../access/roles/role-names.js';
 import { isCredentialName } from '../../access/tokens/credentials.js';
 import { isDay } from '../../keys/foreign-reads.js';
-import { isNamespacePattern } from '../../keys/keyring.js';
+import { isNamespacePattern } from '../../keys/namespace-patterns.js';
 import { trustedAddresses } from '../../server/http/client-address.js';
 import { DEFAULT_LIMITS, LIMIT_BOUNDS, type Limits } from '../../server/limits.js';
 import { parseAddress } from './address.js';

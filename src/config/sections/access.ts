@@ -1,6 +1,6 @@
 // `access`: who is believed, where roles come from, what they allow.
 import type { Rule } from '../../access/policy.js';
-import { matches } from '../../keys/keyring.js';
+import { matchesPattern } from '../../pattern.js';
 import type { AccessConfig, IssuerConfig, KeysConfig } from '../config.js';
 import { variable } from '../environment.js';
 import { readShape, readValue } from '../reading/read-shape.js';
@@ -46,7 +46,11 @@ function readRules(list: readonly unknown[], keys: readonly KeysConfig[], { prob
     const path = `access.rules[${index}]`;
     const { roles, may, namespaces } = readShape(RULE, value, path, problems);
     for (const [at, name] of (namespaces ?? []).entries()) {
-      if (problems.at('keys') || name.includes('*') || served.some((pattern) => matches(pattern, name)))
+      if (
+        problems.at('keys') ||
+        name.includes('*') ||
+        served.some((pattern) => matchesPattern(pattern, name))
+      )
         continue;
       problems.add(`${path}.namespaces[${at}]`, 'no entry of keys covers this namespace');
     }
