@@ -43,15 +43,17 @@ export interface CallerRequest {
   /** Asks the policy. @throws KeyholeError `authz_unavailable` */
   decide(action: Action, namespace: string): Promise<Decision>;
   /**
+   * Once the body is there: what was decided before, or, after a body that was slow to come, what the policy says now.
+   *
+   * @throws KeyholeError `authz_unavailable`; `token_expired`
+   */
+  stillDecided(decision: Decision): Promise<Decision>;
+  /**
    * The same for several namespaces at once, in their order: one wait, and two seconds for all. Where roles cannot be
    * told, not in time, or not now, as too many wait, an error that `isPassingRefusal` stands in that one's place.
    */
   decideAll(action: Action, namespaces: readonly string[]): Promise<readonly (Decision | KeyholeError)[]>;
-  /**
-   * Reads the body, now and not before; after one that was slow to come the policy is asked again.
-   *
-   * @throws KeyholeError for a body that is too large or holds no payloads; what the policy says to the caller by then.
-   */
+  /** Reads the body, now and not before. @throws KeyholeError for a body that is too large or holds no payloads. */
   payloads(): Promise<Payload[]>;
   /** The same for somebody who is refused. @throws KeyholeError `refusal`, where too many are served already. */
   refusedPayloads(refusal: KeyholeError): Promise<Payload[]>;

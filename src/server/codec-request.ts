@@ -4,7 +4,7 @@ import { KeyholeError } from '../errors.js';
 import { CallerDeadline } from './admission/caller-deadline.js';
 import type { WrittenReply } from './caller-request.js';
 import { callerOf } from './caller.js';
-import { assertJson, CallerGone } from './http/request-body.js';
+import { assertJson, assertThere } from './http/request-body.js';
 import type { Route } from './http/route.js';
 import { serveKnownCaller } from './known-caller.js';
 import { requestNamespace } from './request-namespace.js';
@@ -31,15 +31,10 @@ export async function answerCodecRequest(
   const namespace = requestNamespace(route.namespace, headers.namespace);
   assertJson(headers);
   await admission.during(setup.parts.options.limits, async (place) => {
-    assertThere(turn);
+    assertThere(exchange);
     const { outcome, body } = await judgedReply({ ...turn, place }, route, namespace);
     exchange.answer(200, outcome, body);
   });
-}
-
-/** Whoever left before it is known who asks is not served. @throws CallerGone */
-function assertThere({ exchange }: Turn): void {
-  if (!exchange.request.socket.writable) throw new CallerGone('the caller went away');
 }
 
 /** @throws KeyholeError `origin_refused` */

@@ -15,13 +15,19 @@ import { failureCode, openPayloads, type Opened } from './opening.js';
  * @throws KeyholeError
  */
 export async function decode(request: CallerRequest): Promise<Reply> {
+  const { findings } = request;
   const decision = await request.decide('decode', request.namespace);
-  if (!decision.allowed) return denied(request, new KeyholeError(decision.code, decision.message));
-  request.findings.decision = decision;
+  if (!decision.allowed) return denied(request, refusalOf(decision));
+  findings.decision = decision;
   const payloads = await request.payloads();
+  const still = await request.stillDecided(decision);
+  if (!still.allowed) {
+    findings.refused = countClosed(payloads);
+    return denied(request, refusalOf(still), payloads);
+  }
+  findings.decision = still;
   const results = await openPayloads(request, payloads);
   count(request, results);
-  const { findings } = request;
   if (findings.opened > 0 || findings.failed + findings.refused === 0) {
     return { outcome: 'ok', payloads: payloads.map((payload, index) => openedOr(results[index], payload)) };
   }
@@ -41,7 +47,7 @@ async function denied(
   if (request.denied === 'error' || (request.denied === 'notice' && !(await mayGetNotice(request))))
     throw error;
   const payloads = read ?? (await request.refusedPayloads(error));
-  if (read === undefined) request.findings.refused = payloads.filter(isClosed).length;
+  if (read === undefined) request.findings.refused = countClosed(payloads);
   if (request.denied === 'encrypted') return { outcome: error.code, payloads };
   return { outcome: error.code, payloads: withNotices(payloads, error.message) };
 }
@@ -57,6 +63,14 @@ async function mayGetNotice(request: CallerRequest): Promise<boolean> {
 export function withNotices(payloads: readonly Payload[], sentence: string): Payload[] {
   const notice = noticePayload(sentence);
   return payloads.map((payload) => (isClosed(payload) ? notice : payload));
+}
+
+function refusalOf({ code, message }: Extract<Decision, { allowed: false }>): KeyholeError {
+  return new KeyholeError(code, message);
+}
+
+function countClosed(payloads: readonly Payload[]): number {
+  return payloads.filter(isClosed).length;
 }
 
 function isClosed(payload: Payload): boolean {

@@ -18,6 +18,9 @@ export async function encode(request: CallerRequest): Promise<Reply> {
   if (!decision.allowed) throw new KeyholeError(decision.code, decision.message);
   findings.decision = decision;
   const payloads = await request.payloads();
+  const still = await request.stillDecided(decision);
+  if (!still.allowed) throw new KeyholeError(still.code, still.message);
+  findings.decision = still;
   if (payloads.some(isNotice)) {
     throw new KeyholeError(
       'payload_invalid',

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '@temporalio/common';
 import type { AuditEvent } from '../access/audit/audit-log.js';
+import type { Clock } from '../clock.js';
 import type { Action, Authorizer, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { isKeyholeError, KeyholeError } from '../errors.js';
@@ -94,11 +95,11 @@ type Asking<T> = (authorizer: Authorizer, signal: AbortSignal) => Promise<T>;
  * @throws KeyholeError `authz_unavailable`; `rate_limited`, `overloaded`
  */
 export function decided<T>(
-  { admission, setup }: Turn,
+  { admission, latest }: Pick<Turn, 'admission' | 'latest'>,
   { principal, deadline, wanted, mostMs }: Waiting,
   ask: Asking<T>,
 ): Promise<T> {
-  const { authorizer, options } = setup.parts;
+  const { authorizer, options } = latest().parts;
   const waiter = waiterOf(principal, wanted);
   const refusal = admission.waits.refusal(waiter, options.limits);
   const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
@@ -184,21 +185,25 @@ function callerRequest(
       for (const one of told.values()) if (!isKeyholeError(one)) metrics?.decisionAge(one.ageMs);
       return namespaces.map((namespace) => told.get(namespace) ?? late ?? lost(namespace));
     },
-    payloads: async () => {
-      const payloads = await payloadsOf(turn, principal, shareOf(principal, options.limits));
-      if (turn.place.wasLent) await assertStillAllowed(request);
-      return payloads;
+    stillDecided: async (decision) => {
+      if (!turn.place.wasLent) return decision;
+      findings.decision = undefined;
+      assertNotExpired(principal, turn.clock);
+      return await request.decide(action, namespace);
     },
-    refusedPayloads: (refusal) => payloadsOf(turn, principal, shareOfRefused(refusal, options.limits)),
+    payloads: () => payloadsOf(turn, principal, shareOf(principal, options.limits)),
+    refusedPayloads: (refusal) =>
+      payloadsOf(turn, principal, shareOfRefused(refusal, options.limits)).catch((error: unknown) => {
+        throw isKeyholeError(error) && error.code === 'overloaded' ? refusal : error;
+      }),
   };
   return request;
 }
 
-/** While a body was slow to come, the right may have been taken. @throws KeyholeError what the policy says now */
-async function assertStillAllowed(request: CallerRequest): Promise<void> {
-  const decision = await request.decide(request.action, request.namespace);
-  request.findings.decision = decision.allowed ? decision : undefined;
-  if (!decision.allowed) throw new KeyholeError(decision.code, decision.message);
+/** @throws KeyholeError `token_expired` */
+function assertNotExpired({ expiresAtMs }: Principal, clock: Clock): void {
+  if (clock.wall() < expiresAtMs) return;
+  throw new KeyholeError('token_expired', 'your sign-in expired while the body was on its way');
 }
 
 /** @throws `error`, unless it says that roles cannot be told now. */

@@ -19,6 +19,8 @@ export interface Setup {
 /** One request's turn. */
 export interface Turn {
   readonly setup: Setup;
+  /** The setup that a request would get which comes now: another one after a reload. */
+  readonly latest: () => Setup;
   readonly exchange: Exchange;
   readonly headers: RequestHeaders;
   readonly origin: OriginVerdict;

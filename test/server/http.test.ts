@@ -1,6 +1,6 @@
 // The order of things on the wire: headers, route, CORS, namespace, who, may they, and only then the body.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { connectRaw, head, statusesOf } from './http/raw-connection.js';
+import { connectRaw, head, statusesOf, type RawConnection } from './http/raw-connection.js';
 import {
   bodyOf,
   ORDERS,
@@ -337,6 +337,29 @@ describe('no byte of the body is read before the decision', () => {
     const received = await raw.until((text) => statusesOf(text).length === 2 && text.endsWith('}}'));
     expect(statusesOf(received)).toEqual([401, 404]);
     raw.end();
+  });
+});
+
+describe('a body in chunks', () => {
+  const send = async (chunk: string, times: number): Promise<RawConnection> => {
+    const raw = await connectRaw(running.port);
+    raw.send(head('/decode', { ...BASE, Authorization: ADMIN, 'Transfer-Encoding': 'chunked' }));
+    raw.send(`${chunk.length.toString(16)}\r\n${chunk}\r\n`.repeat(times));
+    return raw;
+  };
+
+  test('is read, however small the first thousand of them are', async () => {
+    const raw = await send(' ', 900);
+    raw.send('2\r\n{}\r\n0\r\n\r\n');
+    expect(statusesOf(await raw.until((text) => text.includes('payloads')))).toEqual([200]);
+    raw.end();
+  });
+
+  test('of a byte each is a 400 after a thousand: each costs far more than its byte', async () => {
+    const raw = await send(' ', 1_100);
+    const received = await raw.closed();
+    expect(statusesOf(received)).toEqual([400]);
+    expect(received).toContain('too many small chunks');
   });
 });
 

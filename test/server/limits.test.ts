@@ -14,12 +14,14 @@ import {
   MAX_PIPELINED,
   type Limits,
 } from '../../src/server/limits.js';
+import { createMetrics, type Levels } from '../../src/server/telemetry/metrics.js';
 import { connectRaw, head, statusesOf, type RawConnection } from './http/raw-connection.js';
 import {
   bodyOf,
   ORDERS,
   plainPayload,
   startServer,
+  TableAuthorizer,
   TOKENS,
   UI,
   type Answer,
@@ -60,11 +62,16 @@ async function connectUntaken(server: RunningServer): Promise<RawConnection> {
   return raw;
 }
 
-/** One that has been told to send the two bytes of its body, and does not, or was refused. */
-async function slowly({ port }: RunningServer, as: Person, path = '/encode'): Promise<RawConnection> {
+/** One that has been told to send its body, and does not, or was refused. */
+async function slowly(
+  { port }: RunningServer,
+  as: Person,
+  path = '/encode',
+  bytes = 2,
+): Promise<RawConnection> {
   const raw = await connectRaw(port);
   const headers = { ...HEADERS, Authorization: `Bearer ${TOKENS[as]}` };
-  raw.send(head(path, { ...headers, 'Content-Length': '2', Expect: '100-continue' }));
+  raw.send(head(path, { ...headers, 'Content-Length': String(bytes), Expect: '100-continue' }));
   await raw.until((text) => /100 Continue|requestId/.test(text));
   return raw;
 }
@@ -219,7 +226,7 @@ describe('requests in flight', () => {
     }
   });
 
-  test('whose place is not free again when their slow body is there are refused, on record', async () => {
+  test('whose place is not free again within a second when their slow body is there are refused, on record', async () => {
     const server = await start({ concurrency: 1, waiting: 0 });
     const slow = await slowly(server, 'writer');
     await expect.poll(() => reader(server)).toBe(403);
@@ -232,19 +239,77 @@ describe('requests in flight', () => {
     slow.end();
   });
 
-  test('whose bodies are slow to come open nothing for whom the right was taken meanwhile, and that is on record', async () => {
-    const server = await start({ concurrency: 1, waiting: 0 });
-    const slow = await slowly(server, 'admin', '/decode');
+  test('whose caller goes away while their slow body waits for a place are not carried out', async () => {
+    const metrics = createMetrics();
+    const watched = vi.spyOn(metrics, 'levels');
+    const server = (running = await startServer({ limits: { concurrency: 1, waiting: 0 }, metrics }));
+    const levels = (): Levels | undefined => watched.mock.calls[0]?.[0]();
+    const slow = await slowly(server, 'writer');
     await expect.poll(() => reader(server)).toBe(403);
-    server.authorizer.closed.add(ORDERS);
+    let open: (() => void) | undefined;
+    server.authorizer.gate = new Promise((resolve) => (open = resolve));
+    const other = post(server);
+    await expect.poll(() => levels()?.inFlight).toBe(1);
     slow.send('{}');
-    expect(await slow.until((text) => text.includes('requestId'))).toMatch(/ 403 [^]*role_missing/);
-    expect(server.audit.events.at(-1)).toMatchObject({
-      status: 403,
-      outcome: 'role_missing',
-      why: undefined,
-    });
+    await expect.poll(() => levels()?.waiting).toBe(1);
     slow.end();
+    await expect.poll(() => levels()?.connections).toBe(1);
+    open?.();
+    expect((await other).status).toBe(200);
+    await expect
+      .poll(() => server.audit.events.map(({ outcome }) => outcome).sort())
+      .toEqual(['caller_gone', 'ok', 'role_missing']);
+    await metrics.close();
+  });
+
+  describe.each([
+    ['error', [100, 403]],
+    ['encrypted', [100, 200]],
+  ] as const)('whose bodies are slow to come (denied: %s)', (denied, statuses) => {
+    const CLOSED = bodyOf({
+      metadata: { encoding: Buffer.from('binary/encrypted') },
+      data: Buffer.from('x'),
+    });
+
+    async function sentLate(meanwhile: (server: RunningServer) => void): Promise<string> {
+      running = await startServer({ options: { denied }, limits: { concurrency: 1, waiting: 0 } });
+      const server = running;
+      const slow = await slowly(server, 'admin', '/decode', CLOSED.length);
+      await expect.poll(() => reader(server)).not.toBe(503);
+      meanwhile(server);
+      slow.send(CLOSED);
+      const text = await slow.until((all) => /requestId|payloads/.test(all));
+      slow.end();
+      return text;
+    }
+
+    test.each<[string, (server: RunningServer) => void]>([
+      ['the right was taken', (server) => server.authorizer.closed.add(ORDERS)],
+      [
+        'a reload took the right',
+        (server) => {
+          const authorizer = new TableAuthorizer();
+          authorizer.closed.add(ORDERS);
+          server.server.reload({ ...server.parts, authorizer });
+        },
+      ],
+    ])('open nothing where %s meanwhile, and that is on record', async (_what, meanwhile) => {
+      expect(statusesOf(await sentLate(meanwhile))).toEqual(statuses);
+      const record = running?.audit.events.at(-1);
+      expect(record).toMatchObject({ outcome: 'role_missing', why: undefined, payloads: { refused: 1 } });
+    });
+  });
+
+  test('whose bodies are slow to come keep half of the connections at most', async () => {
+    const server = await start({ connections: 4, concurrency: 8 });
+    const slow = await Promise.all((['admin', 'admin', 'writer'] as const).map((as) => slowly(server, as)));
+    const refused = await Promise.race(slow.map((raw) => raw.until((text) => text.includes('requestId'))));
+    expect(refused).toMatch(/ 429 [^]*rate_limited/);
+    for (const raw of slow) if (!raw.received().includes('429')) raw.send('{}');
+    const served = slow.filter((raw) => !raw.received().includes('429'));
+    for (const raw of served) await raw.until((text) => text.includes('payloads'));
+    expect(served).toHaveLength(2);
+    for (const raw of slow) raw.end();
   });
 
   test('of one caller, whose bodies are there, are served however many waited for the same decision', async () => {
@@ -340,8 +405,8 @@ describe('body bytes held', () => {
     const server = await start({ heldBytes: 1024 * 1024, bodyBytes: 1024 * 1024 });
     const holder = await connectRaw(server.port);
     holder.send(head('/decode', { ...HEADERS, 'Content-Length': '900000' }));
-    holder.send(' '.repeat(800_000));
-    const body = '{}'.padEnd(300_000);
+    holder.send(' '.repeat(500_000));
+    const body = '{}'.padEnd(600_000);
     await expect.poll(async () => (await post(server, body)).code()).toBe('overloaded');
     holder.end();
     await expect.poll(async () => (await post(server, body)).status).toBe(200);
@@ -356,6 +421,32 @@ describe('body bytes held', () => {
     expect((await server.ask('/encode', { as: 'writer', namespace: ORDERS, body })).status).toBe(200);
     holder.end();
     await expect.poll(async () => (await post(server, body)).status).toBe(200);
+  });
+
+  test('are for all bodies that are slow to come half of them: others are served', async () => {
+    const server = await start({ heldBytes: 2 * 1024 * 1024, bodyBytes: 1024 * 1024 });
+    const slow = await Promise.all(
+      (['admin', 'writer'] as const).map((as) => slowly(server, as, '/encode', 600_001)),
+    );
+    for (const raw of slow) raw.send(' '.repeat(600_000));
+    const refused = await Promise.race(slow.map((raw) => raw.until((text) => text.includes('requestId'))));
+    expect(refused).toMatch(/ 429 [^]*rate_limited/);
+    expect((await post(server, '{}'.padEnd(400_000))).status).toBe(200);
+    for (const raw of slow) raw.end();
+  });
+
+  test('of a body that grows while it is slow count too', async () => {
+    const server = await start({
+      heldBytes: 2 * 1024 * 1024,
+      bodyBytes: 1_500_000,
+      concurrency: 1,
+      waiting: 0,
+    });
+    const slow = await slowly(server, 'admin', '/encode', 1_200_001);
+    await expect.poll(() => reader(server)).toBe(403);
+    slow.send(' '.repeat(1_200_000));
+    expect(await slow.until((text) => text.includes('requestId'))).toMatch(/ 429 [^]*rate_limited/);
+    slow.end();
   });
 
   test('are for all who are refused a quarter of them', async () => {
@@ -379,7 +470,7 @@ describe('body bytes held', () => {
     pipelining.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`);
     await expect.poll(() => server.authorizer.asked.length).toBe(1);
     server.authorizer.gate = undefined;
-    const large = '{}'.padEnd(900_000);
+    const large = '{}'.padEnd(400_000);
     pipelining.send(head('/decode', { ...HEADERS, 'Content-Length': String(large.length) }) + large);
     await expect.poll(() => server.audit.events.length).toBe(1);
     pipelining.end();

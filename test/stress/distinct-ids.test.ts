@@ -117,11 +117,12 @@ test(`of ${IDS} callers 10,000 have a budget, and none keeps a share of what is 
     const caller = { ...principal(undefined), subject: `auth0|${id}` };
     const share = shareOf(caller, DEFAULT_LIMITS);
     budgets.takeRequest(caller, DEFAULT_LIMITS);
-    admission.hold(1, share, DEFAULT_LIMITS);
+    const body = { share, bytes: 0, isSlow: false };
+    admission.hold(body, 1, DEFAULT_LIMITS);
     await admission.during(DEFAULT_LIMITS, (place) =>
-      admission.whileArriving(place, share, () => Promise.resolve()),
+      admission.whileArriving(place, body, DEFAULT_LIMITS, () => Promise.resolve()),
     );
-    admission.release(1, share);
+    admission.release(body);
   });
   expect(callers).toEqual({ 'budgets.#budgets': 10_000 });
 });

@@ -7,6 +7,14 @@ import type { Share } from './share.js';
 import { ShortTurns } from './short-turns.js';
 import { Waits } from './waits.js';
 
+/** One request's body, as far as it is here. */
+export interface HeldBody {
+  readonly share: Share;
+  bytes: number;
+  /** Its request lends its place until it is there. */
+  isSlow: boolean;
+}
+
 /** Of one share, what is in use. */
 interface Taken {
   readonly places: Places;
@@ -21,6 +29,8 @@ export class Admission {
   readonly #turns = new ShortTurns();
   readonly #taken = new Map<string, Taken>();
   #heldBytes = 0;
+  /** Of what is held, bodies that are slow to come. */
+  readonly #slow = { bodies: 0, bytes: 0 };
   /** Requests that wait to be refused. */
   #paused = 0;
 
@@ -64,34 +74,68 @@ export class Admission {
    * Waits for a body that is still on its way, in one of the places of its share. One that is slow to come lends the
    * request's own `place` to others until it is there.
    *
-   * @throws what `share` says where none is free in time; what `arrival` throws; KeyholeError `overloaded`, where the
-   * place is not free again in time.
+   * @throws what the share says where none of its places is free in time, or slow bodies take up too much; what `arrival`
+   * throws; KeyholeError `overloaded`, where the request's place is not free again in time.
    */
-  async whileArriving<T>(place: Place, share: Share, arrival: () => Promise<T>): Promise<T> {
+  async whileArriving<T>(
+    place: Place,
+    body: HeldBody,
+    limits: Limits,
+    arrival: () => Promise<T>,
+  ): Promise<T> {
+    const { share } = body;
     const { places } = this.#takenOf(share);
     const count = { places: share.places, waiting: share.waiting, full: share.exceeded };
-    const arrived = places.during(count, arrival);
+    const arrived = places.during(count, arrival).finally(() => {
+      this.#forgetUnused(share);
+    });
+    if (await isThereWithin(SLOW_BODY_MS, arrived)) return await arrived;
+    this.#becomesSlow(body, limits, arrived);
     try {
-      if (await isThereWithin(SLOW_BODY_MS, arrived)) return await arrived;
       return await place.lendUntil(arrived);
     } finally {
-      this.#forgetUnused(share);
+      this.#isSlowNoMore(body);
     }
   }
 
-  /** @throws KeyholeError `overloaded`; what `share` says. Then nothing is held. */
-  hold(bytes: number, share: Share, { heldBytes }: Limits): void {
+  /** Slow bodies leave half of the connections and of the bytes to others. */
+  #becomesSlow(body: HeldBody, { connections, heldBytes }: Limits, arrived: Promise<unknown>): void {
+    const slow = this.#slow;
+    if (slow.bodies >= Math.ceil(connections / 2) || slow.bytes + body.bytes > heldBytes / 2) {
+      arrived.catch(() => undefined); // nobody waits for it any more
+      throw body.share.exceeded();
+    }
+    body.isSlow = true;
+    slow.bodies += 1;
+    slow.bytes += body.bytes;
+  }
+
+  #isSlowNoMore(body: HeldBody): void {
+    body.isSlow = false;
+    this.#slow.bodies -= 1;
+    this.#slow.bytes -= body.bytes;
+  }
+
+  /** @throws KeyholeError `overloaded`; what the body's share says. Then nothing more is held. */
+  hold(body: HeldBody, bytes: number, { heldBytes }: Limits): void {
+    const { share, isSlow } = body;
     if (this.#heldBytes + bytes > heldBytes) throw overloaded();
     const taken = this.#takenOf(share);
     if (taken.bytes + bytes > share.bytes) throw share.exceeded();
-    taken.bytes += bytes;
-    this.#heldBytes += bytes;
+    if (isSlow && this.#slow.bytes + bytes > heldBytes / 2) throw share.exceeded();
+    this.#count(body, bytes);
   }
 
-  release(bytes: number, share: Share): void {
-    this.#takenOf(share).bytes -= bytes;
-    this.#heldBytes -= bytes;
-    this.#forgetUnused(share);
+  release(body: HeldBody): void {
+    this.#count(body, -body.bytes);
+    this.#forgetUnused(body.share);
+  }
+
+  #count(body: HeldBody, bytes: number): void {
+    body.bytes += bytes;
+    this.#takenOf(body.share).bytes += bytes;
+    this.#heldBytes += bytes;
+    if (body.isSlow) this.#slow.bytes += bytes;
   }
 
   #takenOf({ name }: Share): Taken {

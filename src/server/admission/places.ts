@@ -15,6 +15,8 @@ export class Places {
   #places = 0;
   #taken = 0;
   readonly #waiting = new Set<() => void>();
+  /** Those who lent theirs and want one again: before all others, and for them there is always room to wait. */
+  readonly #returning = new Set<() => void>();
 
   get unused(): boolean {
     return this.#taken === 0;
@@ -30,7 +32,7 @@ export class Places {
   }
 
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.#returning.size;
   }
 
   /**
@@ -55,20 +57,30 @@ export class Places {
     this.#places = places;
     this.#admitWaiting(); // there may be more places now
     if (!this.hasRoom(count)) throw full();
-    if (this.#taken < places) {
+    await this.#takeFrom(this.#waiting, full);
+  }
+
+  /** The same for one who had a place before. @throws what `full` says. */
+  async takeAgain({ full }: PlaceCount): Promise<void> {
+    await this.#takeFrom(this.#returning, full);
+  }
+
+  async #takeFrom(line: Set<() => void>, full: () => Error): Promise<void> {
+    if (this.#taken < this.#places) {
       this.#taken += 1;
       return;
     }
     await new Promise<void>((resolve, reject) => {
       const admit = (): void => {
+        line.delete(admit);
         clearTimeout(timer);
         resolve();
       };
       const timer = setTimeout(() => {
-        this.#waiting.delete(admit);
+        line.delete(admit);
         reject(full());
       }, MAX_WAIT_MS);
-      this.#waiting.add(admit);
+      line.add(admit);
     });
   }
 
@@ -79,11 +91,12 @@ export class Places {
 
   /** Whoever is next in line, as long as a place is free: there may be fewer of them than are taken. */
   #admitWaiting(): void {
-    for (const admit of this.#waiting) {
-      if (this.#taken >= this.#places) return;
-      this.#waiting.delete(admit);
-      this.#taken += 1;
-      admit();
+    for (const line of [this.#returning, this.#waiting]) {
+      for (const admit of line) {
+        if (this.#taken >= this.#places) return;
+        this.#taken += 1;
+        admit();
+      }
     }
   }
 }
@@ -125,7 +138,8 @@ export class Place {
     this.#wasLent = true;
     this.leave();
     const value = await answer;
-    await this.take();
+    await this.#places.takeAgain(this.#count);
+    this.#isTaken = true;
     return value;
   }
 }

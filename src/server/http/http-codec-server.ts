@@ -173,6 +173,7 @@ export class HttpCodecServer implements CodecServer {
     }
     const turn = {
       setup,
+      latest: () => this.#setup,
       exchange,
       headers,
       origin: setup.cors.judge(headers.origin),

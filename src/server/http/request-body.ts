@@ -3,6 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { KeyholeError } from '../../errors.js';
 import type { Share } from '../admission/share.js';
 import type { TurnInPlace } from '../turn.js';
+import type { Exchange } from './exchange.js';
+import { Pieces } from './pieces.js';
 import type { RequestHeaders } from './request-headers.js';
 
 /** Thrown where the caller went away: there is nobody to answer. */
@@ -23,66 +25,100 @@ export function assertJson({ contentType, contentEncoding }: RequestHeaders): vo
 /**
  * Reads the body. What is larger than allowed is not kept, and the connection ends with the answer.
  *
- * @throws KeyholeError `too_large`, `overloaded` (all bodies together are more than this server holds); what `share`
- * says; `CallerGone`.
+ * @throws KeyholeError `too_large`, `overloaded` (all bodies together are more than this server holds), `body_invalid`
+ * (in far more pieces than it needs); what `share` says; `CallerGone`.
  */
 export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number): Promise<Buffer> {
   const { exchange, admission, place, headers, setup } = turn;
   const { limits } = setup.parts.options;
-  let heldBytes = 0;
+  const body = { share, bytes: 0, isSlow: false };
   turn.atEnd(() => {
-    if (heldBytes > 0) admission.release(heldBytes, share);
+    if (body.bytes > 0) admission.release(body);
   });
+  let arrival: Arrival | undefined;
+  let isRefused = false;
   try {
     if (headers.contentLength !== undefined && headers.contentLength > maxBytes) throw tooLarge(maxBytes);
-    const arrival = (): Promise<Buffer> => {
+    const arrived = async (): Promise<Buffer> => {
+      if (isRefused) throw new CallerGone('nobody waits for the body any more');
       exchange.wantBody();
-      return collect(exchange.request, (bytes) => {
-        if (heldBytes + bytes > maxBytes) throw tooLarge(maxBytes);
-        admission.hold(bytes, share, limits);
-        heldBytes += bytes;
+      arrival = new Arrival(exchange.request, (bytes) => {
+        if (body.bytes + bytes > maxBytes) throw tooLarge(maxBytes);
+        admission.hold(body, bytes, limits);
       });
+      return await arrival.bytes;
     };
     // many that waited for one decision go on at once, their bodies long there
-    return await (exchange.request.complete ? arrival() : admission.whileArriving(place, share, arrival));
+    if (exchange.request.complete) return await arrived();
+    const bytes = await admission.whileArriving(place, body, limits, arrived);
+    if (place.wasLent) assertThere(exchange);
+    return bytes;
   } catch (error) {
+    isRefused = true;
+    arrival?.stop();
     exchange.closes = true;
     throw error;
   }
 }
 
-/** `hold` is told of each chunk before it is kept, and throws where there is no room for it. */
-function collect(request: IncomingMessage, hold: (bytes: number) => void): Promise<Buffer> {
-  return new Promise<Buffer>((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    const settle = (): void => {
-      request.pause();
-      request.removeListener('data', keep);
-      request.removeListener('end', end);
-      request.removeListener('close', gone);
-    };
-    const keep = (chunk: Buffer): void => {
-      try {
-        hold(chunk.length);
-        chunks.push(chunk);
-      } catch (error) {
+/** Whoever left meanwhile is not served. @throws CallerGone */
+export function assertThere({ request }: Exchange): void {
+  if (!request.socket.writable) throw new CallerGone('the caller went away');
+}
+
+/** So many pieces of any size, and beyond them one for so many bytes. */
+const MAX_SMALL_PIECES = 1_000;
+const LEAST_PIECE_BYTES = 64;
+
+/** A body on its way. */
+class Arrival {
+  readonly bytes: Promise<Buffer>;
+  /** Does nothing once all is there. */
+  stop: () => void = () => undefined;
+
+  /** @param hold - told of each piece before it is kept; throws where there is no room for it. */
+  constructor(request: IncomingMessage, hold: (bytes: number) => void) {
+    this.bytes = new Promise<Buffer>((resolve, reject) => {
+      const pieces = new Pieces();
+      let held = 0;
+      const settle = (): void => {
+        request.pause();
+        request.removeListener('data', keep);
+        request.removeListener('end', end);
+        request.removeListener('close', gone);
+      };
+      const fail = (error: unknown): void => {
         settle();
         reject(error instanceof Error ? error : new Error('a body could not be kept'));
-      }
-    };
-    const end = (): void => {
-      settle();
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
-    };
-    const gone = (): void => {
-      settle();
-      reject(new CallerGone('the caller went away'));
-    };
-    request.on('data', keep);
-    request.on('end', end);
-    request.on('close', gone);
-    if (request.destroyed && !request.readableEnded) gone();
-  });
+      };
+      const keep = (piece: Buffer): void => {
+        try {
+          hold(piece.length);
+          held += piece.length;
+          pieces.add(piece);
+          if (pieces.count > MAX_SMALL_PIECES + held / LEAST_PIECE_BYTES) throw inSmallPieces();
+        } catch (error) {
+          fail(error);
+        }
+      };
+      const end = (): void => {
+        settle();
+        resolve(pieces.joined());
+      };
+      const gone = (): void => {
+        fail(new CallerGone('the caller went away'));
+      };
+      this.stop = gone;
+      request.on('data', keep);
+      request.on('end', end);
+      request.on('close', gone);
+      if (request.destroyed && !request.readableEnded) gone();
+    });
+  }
+}
+
+function inSmallPieces(): KeyholeError {
+  return new KeyholeError('body_invalid', 'the body comes in too many small chunks');
 }
 
 function tooLarge(maxBytes: number): KeyholeError {

@@ -1,5 +1,6 @@
 // Places for work: how many are taken at once while a reload changes how many there are.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { gate } from '../../access/audit/faulty-files.js';
 import { Places, type PlaceCount } from '../../../src/server/admission/places.js';
 
 const count = (places: number): PlaceCount => ({ places, waiting: 100, full: () => new Error('full') });
@@ -54,17 +55,34 @@ test('further places are for those who wait, before newcomers', async () => {
 test('a place that is lent is somebody else’s, and its own again once it is free', async () => {
   const places = new Places();
   const work = new Work();
-  let told: ((answer: string) => void) | undefined;
-  const answer = new Promise<string>((resolve) => (told = resolve));
-  const lender = places.during(count(1), (place) => place.lendUntil(answer));
+  const lend = gate();
+  const lender = places.during(count(1), (place) => place.lendUntil(lend.closed.then(() => 'there')));
   void places.during(count(1), work.do('other'));
   await endOfTurn();
   expect([work.begun, places.taken, places.waiting]).toEqual([['other'], 1, 0]);
-  told?.('there');
+  lend.open();
   await endOfTurn();
   expect([places.taken, places.waiting]).toEqual([1, 1]);
   await work.end('other');
   expect([await lender, places.taken]).toEqual(['there', 0]);
+});
+
+test('a place that was lent comes before those who wait, where there is no more room to wait, and as many as there are now', async () => {
+  const places = new Places();
+  const work = new Work();
+  const lend = gate();
+  void places.during(count(4), (place) => place.lendUntil(lend.closed).then(work.do('lender')));
+  await endOfTurn();
+  const few = { ...count(1), waiting: 1 };
+  for (const name of ['a', 'b']) void places.during(few, work.do(name));
+  await endOfTurn();
+  lend.open();
+  await endOfTurn();
+  expect([work.begun, places.taken, places.waiting]).toEqual([['a'], 1, 2]);
+  await work.end('a');
+  expect([work.begun, places.taken, places.waiting]).toEqual([['a', 'lender'], 1, 1]);
+  await work.end('lender');
+  expect([work.begun, places.taken, places.waiting]).toEqual([['a', 'lender', 'b'], 1, 0]);
 });
 
 test('who lent a place and waited in vain, for the answer or for a place, leaves no place', async () => {
@@ -73,13 +91,16 @@ test('who lent a place and waited in vain, for the answer or for a place, leaves
   const lost = places.during(count(1), (place) => place.lendUntil(Promise.reject(new Error('lost'))));
   await expect(lost).rejects.toThrow('lost');
   expect(places.taken).toBe(0);
-  const few = { ...count(1), waiting: 0 };
-  let told: (() => void) | undefined;
-  const answer = new Promise<void>((resolve) => (told = resolve));
-  const late = places.during(few, (place) => place.lendUntil(answer));
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const lend = gate();
+  const late = places.during(count(1), (place) => place.lendUntil(lend.closed));
+  const refused = expect(late).rejects.toThrow('full');
   await endOfTurn();
-  void places.during(few, work.do('other'));
-  told?.();
-  await expect(late).rejects.toThrow('full');
-  expect([work.begun, places.taken]).toEqual([['other'], 1]);
+  void places.during(count(1), work.do('other'));
+  lend.open();
+  await endOfTurn();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await refused;
+  expect([work.begun, places.taken, places.waiting]).toEqual([['other'], 1, 0]);
+  vi.useRealTimers();
 });
