@@ -355,8 +355,9 @@ describe('a body in chunks', () => {
     raw.end();
   });
 
-  test('of a byte each is a 400 after a thousand: each costs far more than its byte', async () => {
+  test('is a 400 where they are more than a thousand of a byte each: each costs far more than its byte', async () => {
     const raw = await send(' ', 1_100);
+    raw.send('0\r\n\r\n');
     const received = await raw.closed();
     expect(statusesOf(received)).toEqual([400]);
     expect(received).toContain('too many small chunks');

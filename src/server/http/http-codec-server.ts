@@ -26,6 +26,7 @@ import { countMalformed, countRefusal } from '../stranger-refusals.js';
 import { spanOf, tell } from '../telemetry/told.js';
 import type { Setup } from '../turn.js';
 import { clientAddress, farEnd, mayComeInClear, strangerFrom, trustedAddresses } from './client-address.js';
+import { CompactMessage } from './compact-message.js';
 import { Connections, nameOf } from './connections.js';
 import { Cors } from './cors.js';
 import { Exchange } from './exchange.js';
@@ -96,6 +97,7 @@ export class HttpCodecServer implements CodecServer {
   async #create(): Promise<Server | HttpsServer> {
     const { tls, limits } = this.#setup.parts.options;
     const settings = {
+      IncomingMessage: CompactMessage,
       maxHeaderSize: limits.headerBytes,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,

@@ -4,7 +4,7 @@ import { KeyholeError } from '../../errors.js';
 import type { Share } from '../admission/share.js';
 import type { TurnInPlace } from '../turn.js';
 import type { Exchange } from './exchange.js';
-import { Pieces } from './pieces.js';
+import { CompactMessage } from './compact-message.js';
 import type { RequestHeaders } from './request-headers.js';
 
 /** Thrown where the caller went away: there is nobody to answer. */
@@ -66,10 +66,6 @@ export function assertThere({ request }: Exchange): void {
   if (!request.socket.writable) throw new CallerGone('the caller went away');
 }
 
-/** So many pieces of any size, and beyond them one for so many bytes. */
-const MAX_SMALL_PIECES = 1_000;
-const LEAST_PIECE_BYTES = 64;
-
 /** A body on its way. */
 class Arrival {
   readonly bytes: Promise<Buffer>;
@@ -79,8 +75,7 @@ class Arrival {
   /** @param hold - told of each piece before it is kept; throws where there is no room for it. */
   constructor(request: IncomingMessage, hold: (bytes: number) => void) {
     this.bytes = new Promise<Buffer>((resolve, reject) => {
-      const pieces = new Pieces();
-      let held = 0;
+      const pieces: Buffer[] = [];
       const settle = (): void => {
         request.pause();
         request.removeListener('data', keep);
@@ -93,17 +88,16 @@ class Arrival {
       };
       const keep = (piece: Buffer): void => {
         try {
+          if (request instanceof CompactMessage && request.isCrumbled) throw crumbled();
           hold(piece.length);
-          held += piece.length;
-          pieces.add(piece);
-          if (pieces.count > MAX_SMALL_PIECES + held / LEAST_PIECE_BYTES) throw inSmallPieces();
+          pieces.push(piece);
         } catch (error) {
           fail(error);
         }
       };
       const end = (): void => {
         settle();
-        resolve(pieces.joined());
+        resolve(pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces));
       };
       const gone = (): void => {
         fail(new CallerGone('the caller went away'));
@@ -117,7 +111,7 @@ class Arrival {
   }
 }
 
-function inSmallPieces(): KeyholeError {
+function crumbled(): KeyholeError {
   return new KeyholeError('body_invalid', 'the body comes in too many small chunks');
 }
 
