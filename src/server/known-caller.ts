@@ -5,6 +5,7 @@ import type { AuditEvent } from '../access/audit/audit-log.js';
 import type { Clock } from '../clock.js';
 import type { Action, Authorizer, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
+import { TOLERANCE_S } from '../access/tokens/token-principal.js';
 import { isKeyholeError, KeyholeError } from '../errors.js';
 import { beyondRate } from './admission/caller-budgets.js';
 import { CallerDeadline } from './admission/caller-deadline.js';
@@ -202,7 +203,7 @@ function callerRequest(
 
 /** @throws KeyholeError `token_expired` */
 function assertNotExpired({ expiresAtMs }: Principal, clock: Clock): void {
-  if (clock.wall() < expiresAtMs) return;
+  if (clock.wall() < expiresAtMs + TOLERANCE_S * 1000) return;
   throw new KeyholeError('token_expired', 'your sign-in expired while the body was on its way');
 }
 

@@ -117,7 +117,7 @@ test(`of ${IDS} callers 10,000 have a budget, and none keeps a share of what is 
     const caller = { ...principal(undefined), subject: `auth0|${id}` };
     const share = shareOf(caller, DEFAULT_LIMITS);
     budgets.takeRequest(caller, DEFAULT_LIMITS);
-    const body = { share, bytes: 0, isSlow: false };
+    const body = { share, bytes: 0, isWhole: false, isSlow: false };
     admission.hold(body, 1, DEFAULT_LIMITS);
     await admission.during(DEFAULT_LIMITS, (place) =>
       admission.whileArriving(place, body, DEFAULT_LIMITS, () => Promise.resolve()),

@@ -11,6 +11,8 @@ import { Waits } from './waits.js';
 export interface HeldBody {
   readonly share: Share;
   bytes: number;
+  /** All of it has left the socket. */
+  isWhole: boolean;
   /** Its request lends its place until it is there. */
   isSlow: boolean;
 }
@@ -19,6 +21,7 @@ export interface HeldBody {
 interface Taken {
   readonly places: Places;
   bytes: number;
+  slowBytes: number;
 }
 
 /** One instance a server; the limits come with each call, so that a reload changes them. */
@@ -90,6 +93,7 @@ export class Admission {
       this.#forgetUnused(share);
     });
     if (await isThereWithin(SLOW_BODY_MS, arrived)) return await arrived;
+    if (await isThereWithin(0, arrived)) return await arrived; // where the loop stood still, timers came first
     this.#becomesSlow(body, limits, arrived);
     try {
       return await place.lendUntil(arrived);
@@ -100,29 +104,42 @@ export class Admission {
 
   /** Slow bodies leave half of the connections and of the bytes to others. */
   #becomesSlow(body: HeldBody, { connections, heldBytes }: Limits, arrived: Promise<unknown>): void {
-    const slow = this.#slow;
-    if (slow.bodies >= Math.ceil(connections / 2) || slow.bytes + body.bytes > heldBytes / 2) {
+    const isCrowded = this.#slow.bodies >= Math.ceil(connections / 2);
+    const refusal = isCrowded ? body.share.crowdedOut() : this.#excessOfSlow(body, body.bytes, heldBytes);
+    if (refusal !== undefined) {
       arrived.catch(() => undefined); // nobody waits for it any more
-      throw body.share.exceeded();
+      throw refusal;
     }
     body.isSlow = true;
-    slow.bodies += 1;
-    slow.bytes += body.bytes;
+    this.#slow.bodies += 1;
+    this.#countSlow(body, body.bytes);
   }
 
   #isSlowNoMore(body: HeldBody): void {
     body.isSlow = false;
     this.#slow.bodies -= 1;
-    this.#slow.bytes -= body.bytes;
+    this.#countSlow(body, -body.bytes);
+    this.#forgetUnused(body.share);
+  }
+
+  #excessOfSlow({ share }: HeldBody, bytes: number, heldBytes: number): Error | undefined {
+    if (this.#takenOf(share).slowBytes + bytes > share.slowBytes) return share.exceeded();
+    return this.#slow.bytes + bytes > heldBytes / 2 ? share.crowdedOut() : undefined;
+  }
+
+  #countSlow({ share }: HeldBody, bytes: number): void {
+    this.#takenOf(share).slowBytes += bytes;
+    this.#slow.bytes += bytes;
   }
 
   /** @throws KeyholeError `overloaded`; what the body's share says. Then nothing more is held. */
   hold(body: HeldBody, bytes: number, { heldBytes }: Limits): void {
-    const { share, isSlow } = body;
+    const { share, isSlow, isWhole } = body;
     if (this.#heldBytes + bytes > heldBytes) throw overloaded();
     const taken = this.#takenOf(share);
     if (taken.bytes + bytes > share.bytes) throw share.exceeded();
-    if (isSlow && this.#slow.bytes + bytes > heldBytes / 2) throw share.exceeded();
+    const refusal = isSlow && !isWhole ? this.#excessOfSlow(body, bytes, heldBytes) : undefined;
+    if (refusal !== undefined) throw refusal;
     this.#count(body, bytes);
   }
 
@@ -135,11 +152,11 @@ export class Admission {
     body.bytes += bytes;
     this.#takenOf(body.share).bytes += bytes;
     this.#heldBytes += bytes;
-    if (body.isSlow) this.#slow.bytes += bytes;
+    if (body.isSlow) this.#countSlow(body, bytes);
   }
 
   #takenOf({ name }: Share): Taken {
-    const taken = this.#taken.get(name) ?? { places: new Places(), bytes: 0 };
+    const taken = this.#taken.get(name) ?? { places: new Places(), bytes: 0, slowBytes: 0 };
     this.#taken.set(name, taken);
     return taken;
   }

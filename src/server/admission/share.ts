@@ -2,6 +2,7 @@
 import type { Principal } from '../../access/principal.js';
 import { KeyholeError } from '../../errors.js';
 import type { Limits } from '../limits.js';
+import { overloaded } from './overloaded.js';
 
 export interface Share {
   /** Bodies of one name share it. */
@@ -12,8 +13,12 @@ export interface Share {
   readonly waiting: number;
   /** Body bytes held at once. */
   readonly bytes: number;
+  /** Of these, of bodies that are slow to come. */
+  readonly slowBytes: number;
   /** What a body beyond it is refused with. */
   readonly exceeded: () => Error;
+  /** What a slow body is refused with where those of all shares take up too much. */
+  readonly crowdedOut: () => Error;
 }
 
 /** A body that may be sent at all always fits. */
@@ -24,6 +29,8 @@ export function shareOf({ issuer, subject }: Principal, limits: Limits): Share {
     places,
     waiting: places,
     bytes: Math.max(limits.bodyBytes, Math.floor(limits.heldBytes / 2)),
+    slowBytes: Math.max(limits.bodyBytes, Math.floor(limits.heldBytes / 8)),
+    crowdedOut: overloaded,
     exceeded: () =>
       new KeyholeError('rate_limited', 'too much of what you sent is still on its way: try again later'),
   };
@@ -36,7 +43,9 @@ export function shareOfRefused(refusal: Error, { concurrency, heldBytes }: Limit
     places: Math.ceil(concurrency / 4),
     waiting: 0,
     bytes: Math.floor(heldBytes / 4),
+    slowBytes: Math.floor(heldBytes / 8),
     exceeded: () => refusal,
+    crowdedOut: () => refusal,
   };
 }
 

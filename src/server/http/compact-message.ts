@@ -1,7 +1,7 @@
 // A request whose body comes in few pieces, however small the chunks it is sent in.
 import { IncomingMessage } from 'node:http';
 
-/** A Buffer takes up a few hundred bytes beside its own: smaller pieces are put together. */
+/** A Buffer takes up a few hundred bytes beside its own: smaller pieces are put together, in at most twice their bytes. */
 const SMALL_BYTES = 4_096;
 const TAIL_BYTES = 16_384;
 
@@ -44,13 +44,14 @@ export class CompactMessage extends IncomingMessage {
       const isWanted = this.#pushTail();
       return this.#keep(piece) && isWanted;
     }
-    if (this.#tail.length < TAIL_BYTES) {
-      const alone = this.#tail;
-      this.#tail = Buffer.allocUnsafeSlow(TAIL_BYTES);
-      this.#tail.set(alone);
+    const bytes = this.#tailBytes + piece.length;
+    if (this.#tail.length < bytes) {
+      const before = this.#tail;
+      this.#tail = Buffer.allocUnsafeSlow(Math.min(TAIL_BYTES, 2 * bytes));
+      this.#tail.set(before);
     }
     this.#tail.set(piece, this.#tailBytes);
-    this.#tailBytes += piece.length;
+    this.#tailBytes = bytes;
     return true;
   }
 

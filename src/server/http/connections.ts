@@ -21,6 +21,8 @@ interface Connection {
   readonly requests: Map<InProgress, number>;
   /** The one that came last. */
   last: InProgress | undefined;
+  /** What was sent behind the answer that it ends with. */
+  ignored: number;
   /** Somebody has been identified on it. */
   isKnown: boolean;
   /** Where it comes from, as long as nobody has been identified on it. */
@@ -55,6 +57,7 @@ export class Connections {
       socket,
       requests: new Map(),
       last: undefined,
+      ignored: 0,
       isKnown: false,
       strangerFrom: from,
     };
@@ -108,6 +111,14 @@ export class Connections {
   /** Whether it ends with an answer that is on its way: what is sent behind it is no request (RFC 9112 §9.6). */
   isEnding(name: string): boolean {
     return this.#open.get(name)?.last?.closes === true;
+  }
+
+  /** To be told of each request that is none there: how many there were, for Node keeps them until the connection ends. */
+  ignores(name: string): number {
+    const connection = this.#open.get(name);
+    if (connection === undefined) return Infinity;
+    connection.ignored += 1;
+    return connection.ignored;
   }
 
   /** Whether it has as many requests in progress as one may have, or as large ones. */

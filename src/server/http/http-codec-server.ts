@@ -17,6 +17,7 @@ import {
   DRAIN_TIMEOUT_MS,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
+  MAX_PIPELINED,
   MAX_STRANGER_CONNECTIONS,
   REQUEST_TIMEOUT_MS,
 } from '../limits.js';
@@ -144,7 +145,10 @@ export class HttpCodecServer implements CodecServer {
     const setup = this.#setup;
     const route = routeOf(request.url ?? '');
     const name = nameOf(request.socket);
-    if (this.#connections.isEnding(name) || !request.socket.writable) return;
+    if (this.#connections.isEnding(name) || !request.socket.writable) {
+      if (this.#connections.ignores(name) > MAX_PIPELINED) request.socket.destroy();
+      return;
+    }
     if (this.#connections.isFull(name)) {
       countMalformed(setup, farEnd(request.socket.remoteAddress), unanswered());
       request.socket.destroy(); // to pause it would not do: Node hands over all that came with it

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { KeyholeError } from '../../errors.js';
 import type { Share } from '../admission/share.js';
 import type { TurnInPlace } from '../turn.js';
-import type { Exchange } from './exchange.js';
 import { CompactMessage } from './compact-message.js';
+import type { Exchange } from './exchange.js';
 import type { RequestHeaders } from './request-headers.js';
 
 /** Thrown where the caller went away: there is nobody to answer. */
@@ -31,8 +31,10 @@ export function assertJson({ contentType, contentEncoding }: RequestHeaders): vo
 export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number): Promise<Buffer> {
   const { exchange, admission, place, headers, setup } = turn;
   const { limits } = setup.parts.options;
-  const body = { share, bytes: 0, isSlow: false };
+  const body = { share, bytes: 0, isWhole: false, isSlow: false };
+  let isOver = false;
   turn.atEnd(() => {
+    isOver = true;
     if (body.bytes > 0) admission.release(body);
   });
   let arrival: Arrival | undefined;
@@ -43,7 +45,9 @@ export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number
       if (isRefused) throw new CallerGone('nobody waits for the body any more');
       exchange.wantBody();
       arrival = new Arrival(exchange.request, (bytes) => {
+        if (isOver) throw new CallerGone('the caller went away');
         if (body.bytes + bytes > maxBytes) throw tooLarge(maxBytes);
+        body.isWhole = exchange.request.complete;
         admission.hold(body, bytes, limits);
       });
       return await arrival.bytes;

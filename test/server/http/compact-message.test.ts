@@ -52,3 +52,16 @@ test.each([
   const { message } = await outOf(Array.from({ length: count }, () => Buffer.alloc(bytes)));
   expect(message.isCrumbled).toBe(false);
 });
+
+test('two bytes between larger pieces take up little more than two bytes', () => {
+  const message = new CompactMessage(new Socket());
+  const large = Buffer.alloc(4_096);
+  const before = process.memoryUsage().arrayBuffers;
+  for (let at = 0; at < 2_000; at += 1) {
+    message.push(Buffer.from('x'));
+    message.push(Buffer.from('y'));
+    message.push(large);
+  }
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_000_000);
+  message.destroy();
+});
