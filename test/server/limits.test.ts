@@ -6,6 +6,7 @@ import type { Principal } from '../../src/access/principal.js';
 import { isKeyholeError } from '../../src/errors.js';
 import { Admission } from '../../src/server/admission/admission.js';
 import { CallerBudgets } from '../../src/server/admission/caller-budgets.js';
+import { shareOf } from '../../src/server/admission/share.js';
 import { strangerFrom, trustedAddresses } from '../../src/server/http/client-address.js';
 import {
   ANSWER_TIMEOUT_MS,
@@ -40,6 +41,16 @@ afterEach(async () => {
 async function start(limits: Partial<Limits>): Promise<RunningServer> {
   running = await startServer({ limits });
   return running;
+}
+
+/** With what its metrics would tell of it. */
+async function startWatched(
+  limits: Partial<Limits>,
+): Promise<{ server: RunningServer; levels: () => Levels | undefined }> {
+  const metrics = createMetrics();
+  const told = vi.spyOn(metrics, 'levels');
+  running = await startServer({ limits, metrics });
+  return { server: running, levels: () => told.mock.calls[0]?.[0]() };
 }
 
 const post = (server: RunningServer, body = '{}'): Promise<Answer> =>
@@ -240,10 +251,7 @@ describe('requests in flight', () => {
   });
 
   test('whose caller goes away while their slow body waits for a place are not carried out', async () => {
-    const metrics = createMetrics();
-    const watched = vi.spyOn(metrics, 'levels');
-    const server = (running = await startServer({ limits: { concurrency: 1, waiting: 0 }, metrics }));
-    const levels = (): Levels | undefined => watched.mock.calls[0]?.[0]();
+    const { server, levels } = await startWatched({ concurrency: 1, waiting: 0 });
     const slow = await slowly(server, 'writer');
     await expect.poll(() => reader(server)).toBe(403);
     let open: (() => void) | undefined;
@@ -259,7 +267,6 @@ describe('requests in flight', () => {
     await expect
       .poll(() => server.audit.events.map(({ outcome }) => outcome).sort())
       .toEqual(['caller_gone', 'ok', 'role_missing']);
-    await metrics.close();
   });
 
   describe.each([
@@ -298,6 +305,21 @@ describe('requests in flight', () => {
       const record = running?.audit.events.at(-1);
       expect(record).toMatchObject({ outcome: 'role_missing', why: undefined, payloads: { refused: 1 } });
     });
+  });
+
+  test('whose bodies are slow to come are refused where the sign-in expired meanwhile, on record', async () => {
+    const server = await start({ concurrency: 1, waiting: 0 });
+    server.authenticator.expiresAtMs = Date.now() - 5_001; // it was good when it was verified: clocks may differ by 5 s
+    const slow = await slowly(server, 'admin', '/decode');
+    await expect.poll(() => reader(server)).toBe(403);
+    slow.send('{}');
+    expect(await slow.until((text) => text.includes('requestId'))).toMatch(/ 401 [^]*token_expired/);
+    expect(server.audit.events.at(-1)).toMatchObject({
+      status: 401,
+      outcome: 'token_expired',
+      why: undefined,
+    });
+    slow.end();
   });
 
   test('whose bodies are slow to come keep half of the connections at most', async () => {
@@ -449,6 +471,24 @@ describe('body bytes held', () => {
     slow.end();
   });
 
+  test('are no reason to refuse the last of a body that came slowly', () => {
+    const admission = new Admission();
+    const limits = { ...DEFAULT_LIMITS, bodyBytes: 1024, heldBytes: 1024 };
+    const body = {
+      share: shareOf({ issuer: 'https://idp.example/', subject: 'auth0|alice' }, limits),
+      bytes: 0,
+      isWhole: false,
+      isSlow: true,
+    };
+    admission.hold(body, 512, limits);
+    expect(
+      codeThrownBy(() => {
+        admission.hold(body, 1, limits);
+      }),
+    ).toBe('overloaded');
+    admission.hold({ ...body, isWhole: true }, 1, limits);
+  });
+
   test('are for slow bodies of one caller an eighth of them, or one body: those of another are served', async () => {
     const server = await start({ heldBytes: 8 * 1024 * 1024, bodyBytes: 1024 * 1024 });
     const other = await slowly(server, 'writer');
@@ -538,17 +578,13 @@ test('a connection is told from another of the same far end to another address o
 });
 
 test('a connection ends with what is sent behind the answer that it ends with, once that is 32 requests', async () => {
-  const metrics = createMetrics();
-  const watched = vi.spyOn(metrics, 'levels');
-  const server = (running = await startServer({ metrics }));
+  const { server, levels } = await startWatched({});
   const untaken = await connectUntaken(server);
-  const connections = (): number | undefined => watched.mock.calls[0]?.[0]().connections;
-  expect(connections()).toBe(1);
+  expect(levels()?.connections).toBe(1);
   untaken.send('POST /decode HTTP/1.1\r\n\r\n'); // no host: a 400, with which it would end
   for (let sent = 0; sent < 40; sent += 1) untaken.send('GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n');
-  await expect.poll(connections).toBe(0);
+  await expect.poll(() => levels()?.connections).toBe(0);
   untaken.end();
-  await metrics.close();
 });
 
 test('behind requests in progress with 256 KiB of headers a connection has no further one', async () => {

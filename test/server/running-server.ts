@@ -41,6 +41,7 @@ export class TableAuthenticator implements Authenticator {
   failure: Error | undefined;
   gate: Promise<void> | undefined;
   asked = 0;
+  expiresAtMs = Number.MAX_SAFE_INTEGER;
 
   async authenticate(authorization: string | undefined): Promise<Principal> {
     this.asked += 1;
@@ -54,7 +55,7 @@ export class TableAuthenticator implements Authenticator {
       issuer: 'https://idp.example/',
       email: `${person}@example.com`,
       method: 'bearer',
-      expiresAtMs: Number.MAX_SAFE_INTEGER,
+      expiresAtMs: this.expiresAtMs,
     };
   }
 

@@ -22,7 +22,7 @@ export interface Share {
 }
 
 /** A body that may be sent at all always fits. */
-export function shareOf({ issuer, subject }: Principal, limits: Limits): Share {
+export function shareOf({ issuer, subject }: Pick<Principal, 'issuer' | 'subject'>, limits: Limits): Share {
   const places = Math.ceil(limits.concurrency / 4);
   return {
     name: `caller ${issuer} ${subject}`,

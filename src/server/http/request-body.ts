@@ -47,7 +47,7 @@ export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number
       arrival = new Arrival(exchange.request, (bytes) => {
         if (isOver) throw new CallerGone('the caller went away');
         if (body.bytes + bytes > maxBytes) throw tooLarge(maxBytes);
-        body.isWhole = exchange.request.complete;
+        body.isWhole = exchange.request.complete || body.bytes + bytes === headers.contentLength;
         admission.hold(body, bytes, limits);
       });
       return await arrival.bytes;
