@@ -1,14 +1,13 @@
 // A request of a caller who is known: carried out or refused, and on record before the answer.
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '@temporalio/common';
-import type { AuditEvent } from '../access/audit/audit-log.js';
 import type { Clock } from '../clock.js';
 import type { Action, Authorizer, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { TOLERANCE_S } from '../access/tokens/token-principal.js';
 import { isKeyholeError, KeyholeError } from '../errors.js';
 import { beyondRate } from './admission/caller-budgets.js';
-import { CallerDeadline } from './admission/caller-deadline.js';
+import type { CallerDeadline } from './admission/caller-deadline.js';
 import { shareOf, shareOfRefused, type Share } from './admission/share.js';
 import type { Waiter } from './admission/waits.js';
 import { isPassingRefusal, type CallerRequest, type Reply, type WrittenReply } from './caller-request.js';
@@ -20,14 +19,13 @@ import { Findings } from './findings.js';
 import { CallerGone, readBody } from './http/request-body.js';
 import { writePayloads } from './json/payload-json-writer.js';
 import { readPayloads } from './json/payload-json.js';
-import { MAX_WAIT_MS, OTHERS_DEADLINE_MS, RECORD_DEADLINE_MS } from './limits.js';
+import { MAX_WAIT_MS, OTHERS_DEADLINE_MS } from './limits.js';
+import { putOnRecord, type Outcome } from './request-record.js';
 import { during } from './telemetry/tracing.js';
 import type { Turn, TurnInPlace } from './turn.js';
 
 /** What is about to be answered. */
-interface Outcome {
-  readonly status: number;
-  readonly outcome: string;
+interface Answer extends Outcome {
   readonly reply: WrittenReply | undefined;
   readonly error: unknown;
 }
@@ -46,24 +44,17 @@ export async function serveKnownCaller(
 ): Promise<WrittenReply> {
   turn.onRecord();
   const findings = new Findings();
-  const outcome = await tried(async () => {
+  const request = callerRequest(turn, { principal, action, namespace, deadline, findings });
+  const answer = await tried(async () => {
     await takeTurn(turn, principal);
-    return carryOut(callerRequest(turn, { principal, action, namespace, deadline, findings }));
+    return carryOut(request);
   });
-  count(turn, findings);
-  const event = auditEvent(turn, principal, action, namespace, findings, outcome);
-  const startedMs = turn.clock.monotonic();
-  await during(turn.setup.parts.tracing, 'commit record', () =>
-    new CallerDeadline(turn.clock, RECORD_DEADLINE_MS).run('audit_unavailable', () =>
-      turn.setup.parts.audit.append(event),
-    ),
-  );
-  turn.setup.parts.metrics?.recorded(turn.clock.monotonic() - startedMs);
-  if (outcome.reply !== undefined) return outcome.reply;
-  throw outcome.error;
+  await putOnRecord(turn, request, answer);
+  if (answer.reply !== undefined) return answer.reply;
+  throw answer.error;
 }
 
-async function tried(work: () => Promise<Reply>): Promise<Outcome> {
+async function tried(work: () => Promise<Reply>): Promise<Answer> {
   try {
     const { outcome, payloads } = await work();
     return { status: 200, outcome, reply: { outcome, body: writePayloads(payloads) }, error: undefined };
@@ -223,32 +214,4 @@ async function payloadsOf(turn: TurnInPlace, principal: Principal, share: Share)
   const payloads = readPayloads(body, limits.payloads);
   turn.budgets.takePayloads(principal, payloads.length, limits);
   return payloads;
-}
-
-function count({ setup }: Turn, { passed, refused }: Findings): void {
-  setup.parts.metrics?.payloads('passed', passed);
-  setup.parts.metrics?.payloads('refused', refused);
-}
-
-function auditEvent(
-  { exchange, address }: Turn,
-  { subject, email, issuer, method }: Principal,
-  action: Action,
-  namespace: string,
-  findings: Findings,
-  { status, outcome }: Outcome,
-): AuditEvent {
-  const { bound, why, keys, payloads, digests } = findings.recorded();
-  return {
-    requestId: exchange.requestId,
-    action,
-    status,
-    outcome,
-    who: { subject, email, issuer, method, address },
-    namespace: { claimed: namespace, bound },
-    why,
-    keys,
-    payloads,
-    digests,
-  };
 }
