@@ -55,13 +55,6 @@ export class Faults {
   }
 }
 
-/** A promise, and what resolves it. */
-export function gate(): { readonly closed: Promise<void>; readonly open: () => void } {
-  let open = (): void => undefined;
-  const closed = new Promise<void>((resolve) => (open = resolve));
-  return { closed, open };
-}
-
 export function errorOf(code: string): () => Promise<never> {
   return () => Promise.reject(Object.assign(new Error(code), { code }));
 }

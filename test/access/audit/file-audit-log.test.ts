@@ -29,7 +29,8 @@ import { verifyAudit } from '../../../src/access/audit/verify.js';
 import { FakeClock } from '../../fake-clock.js';
 import { plantSecret } from '../../streams.js';
 import { auditEvent, filesOf, linesOf, told, toldInAll, WRITER } from './events.js';
-import { errorOf, Faults, gate } from './faulty-files.js';
+import { gate } from '../../gate.js';
+import { errorOf, Faults } from './faulty-files.js';
 
 let directory: string;
 let path: string;
@@ -261,7 +262,7 @@ describe('a record that was accepted', () => {
     const faults = new Faults();
     const log = await openLog({ open: faults.open });
     const first = gate();
-    faults.datasync = () => first.closed;
+    faults.datasync = () => first.opened;
     faults.done.length = 0;
     const appended = Array.from({ length: 100 }, (_, index) => log.append(auditEvent(String(index))));
     first.open();
@@ -341,7 +342,7 @@ describe.each(['write', 'datasync'] as const)('a %s', (operation) => {
     const faults = new Faults();
     const log = await openLog({ open: faults.open, deadlineMs: 500 });
     const hanging = gate();
-    faults[operation] = () => hanging.closed;
+    faults[operation] = () => hanging.opened;
     const refused = await Promise.allSettled(
       Array.from({ length: 2_000 }, (_, index) => log.append(auditEvent(String(index)))),
     );
@@ -442,7 +443,7 @@ describe('a configuration that was refused for want of a record', () => {
   /** Its write ends once `refused` has resolved. */
   async function ofSlowWrite(refused: () => Promise<void>): Promise<void> {
     const slow = gate();
-    faults.write = () => slow.closed;
+    faults.write = () => slow.opened;
     await refused();
     faults.write = undefined;
     faults.done.length = 0;
@@ -561,10 +562,10 @@ describe('each file that was begun is closed', () => {
     const told = gate();
     faults.datasync = () => {
       telling.open();
-      return told.closed;
+      return told.opened;
     };
     const closed = log.close();
-    await telling.closed;
+    await telling.opened;
     const reopened = log.reopen();
     told.open();
     await Promise.all([closed, reopened]);

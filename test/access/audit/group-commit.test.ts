@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { GroupCommit, Refusals } from '../../../src/access/audit/group-commit.js';
 import { configurationRecord } from '../../../src/access/audit/record.js';
 import { systemClock } from '../../../src/clock.js';
-import { gate } from './faulty-files.js';
+import { gate } from '../../gate.js';
 
 const DEADLINE_MS = 1_000;
 const RECORD = configurationRecord(undefined, 0);
@@ -18,7 +18,7 @@ beforeEach(() => {
     commit: () => {
       const write = gate();
       writes.push(write);
-      return write.closed;
+      return write.opened;
     },
     refusals: new Refusals(),
     deadlineMs: DEADLINE_MS,

@@ -20,7 +20,8 @@ import { openForAppending, type OpenAuditFile } from '../../../src/access/audit/
 import { verifyAudit } from '../../../src/access/audit/verify.js';
 import { randomFrom, seedOfThisRun, volume } from '../random.js';
 import { auditEvent, filesOf, linesOf, told, toldInAll, WRITER } from './events.js';
-import { errorOf, Faults, gate } from './faulty-files.js';
+import { gate } from '../../gate.js';
+import { errorOf, Faults } from './faulty-files.js';
 
 const SEED = seedOfThisRun();
 const DEADLINE_MS = 300;
@@ -58,7 +59,7 @@ describe('a chain whose begin hangs while the file is opened anew', () => {
     await refused(log, 'into what was removed');
     writeFileSync(path, '', { mode: 0o600 });
     const hanging = gate();
-    faults.begin = () => hanging.closed;
+    faults.begin = () => hanging.opened;
     await refused(log, 'while it hangs');
     faults.begin = undefined;
     const reopened = log.reopen();
@@ -114,7 +115,7 @@ describe('a disk that hangs when the file is opened anew', () => {
     const log = await openLog();
     renameSync(path, `${path}.1`);
     const hanging = gate();
-    faults.begin = () => hanging.closed;
+    faults.begin = () => hanging.opened;
     await expect(log.reopen()).rejects.toThrow('does not answer');
     await refused(log, 'meanwhile');
     await expect(log.reopen()).rejects.toThrow('does not answer');
@@ -130,7 +131,7 @@ describe('a disk that hangs when the file is opened anew', () => {
     const log = await openLog();
     renameSync(path, `${path}.1`);
     const hanging = gate();
-    faults.begin = () => hanging.closed;
+    faults.begin = () => hanging.opened;
     await expect(log.reopen()).rejects.toThrow('does not answer');
     await log.close();
     hanging.open();
@@ -145,8 +146,8 @@ describe('a write that hangs while the file could not be opened anew', () => {
     log = await openLog();
     await log.append(auditEvent('first'));
     hanging = gate();
-    const { closed } = hanging;
-    faults.write = () => closed;
+    const { opened } = hanging;
+    faults.write = () => opened;
     await refused(log, 'hangs');
     faults.write = errorOf('ENOSPC');
     await expect(log.reopen()).rejects.toMatchObject({ code: 'ENOSPC' });
@@ -187,7 +188,7 @@ describe('a write that hangs while the file could not be opened anew', () => {
 
   test('keeps no file open where the log is closed while it is opened anew once more', async () => {
     const beginning = gate();
-    faults.write = () => beginning.closed.then(errorOf('ENOSPC'));
+    faults.write = () => beginning.opened.then(errorOf('ENOSPC'));
     const reopened = log.reopen().catch((error: unknown) => error);
     await expect.poll(() => faults.done.at(-1)).toBe('open');
     await log.close();
@@ -213,7 +214,7 @@ test('a record that becomes durable after the file was opened anew is named by n
   };
   const log = await openLog({ open });
   await log.append(auditEvent('first'));
-  answered = hanging.closed;
+  answered = hanging.opened;
   await refused(log, 'hangs');
   answered = Promise.resolve();
   await log.reopen();
@@ -292,8 +293,8 @@ test.each(Array.from({ length: volume(400) }, (_, index) => SEED + index))(
       () => {
         thaw();
         hanging = gate();
-        const { closed } = hanging;
-        faults[operations[below(3)] ?? 'write'] = () => closed;
+        const { opened } = hanging;
+        faults[operations[below(3)] ?? 'write'] = () => opened;
       },
       () => {
         thaw();

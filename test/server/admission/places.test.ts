@@ -1,6 +1,6 @@
 // Places for work: how many are taken at once while a reload changes how many there are.
 import { expect, test, vi } from 'vitest';
-import { gate } from '../../access/audit/faulty-files.js';
+import { gate } from '../../gate.js';
 import { Places, type PlaceCount } from '../../../src/server/admission/places.js';
 
 const count = (places: number): PlaceCount => ({ places, waiting: 100, full: () => new Error('full') });
@@ -56,7 +56,7 @@ test('a place that is lent is somebody else’s, and its own again once it is fr
   const places = new Places();
   const work = new Work();
   const lend = gate();
-  const lender = places.during(count(1), (place) => place.lendUntil(lend.closed.then(() => 'there')));
+  const lender = places.during(count(1), (place) => place.lendUntil(lend.opened.then(() => 'there')));
   void places.during(count(1), work.do('other'));
   await endOfTurn();
   expect([work.begun, places.taken, places.waiting]).toEqual([['other'], 1, 0]);
@@ -71,7 +71,7 @@ test('a place that was lent comes before those who wait, where there is no more 
   const places = new Places();
   const work = new Work();
   const lend = gate();
-  void places.during(count(4), (place) => place.lendUntil(lend.closed).then(work.do('lender')));
+  void places.during(count(4), (place) => place.lendUntil(lend.opened).then(work.do('lender')));
   await endOfTurn();
   const few = { ...count(1), waiting: 1 };
   for (const name of ['a', 'b']) void places.during(few, work.do(name));
@@ -93,7 +93,7 @@ test('who lent a place and waited in vain, for the answer or for a place, leaves
   expect(places.taken).toBe(0);
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const lend = gate();
-  const late = places.during(count(1), (place) => place.lendUntil(lend.closed));
+  const late = places.during(count(1), (place) => place.lendUntil(lend.opened));
   const refused = expect(late).rejects.toThrow('full');
   await endOfTurn();
   void places.during(count(1), work.do('other'));

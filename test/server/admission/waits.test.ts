@@ -6,6 +6,7 @@ import { KeyholeError } from '../../../src/errors.js';
 import { CallerBudgets } from '../../../src/server/admission/caller-budgets.js';
 import { Waits, type Waiter } from '../../../src/server/admission/waits.js';
 import { DEFAULT_LIMITS } from '../../../src/server/limits.js';
+import { gate } from '../../gate.js';
 import { plantSecret } from '../../streams.js';
 import { connectRaw, head, type RawConnection } from '../http/raw-connection.js';
 import {
@@ -29,15 +30,6 @@ afterEach(async () => {
   await running?.stop();
   running = undefined;
 });
-
-/** An answer that comes when it is told to. */
-function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
-  let open: () => void = () => undefined;
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { open, opened };
-}
 
 async function send(server: RunningServer, bytes: string, from?: string): Promise<RawConnection> {
   const connection = await connectRaw(server.port, from);
