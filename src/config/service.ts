@@ -3,7 +3,6 @@ import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { AuditLog } from '../access/audit/audit-log.js';
 import { createCodecServer, type CodecServer } from '../server/app.js';
-import { CALLER_DEADLINE_MS, REQUEST_TIMEOUT_MS } from '../server/limits.js';
 import { loggedError } from '../server/telemetry/error-log.js';
 import { createMetrics, type Metrics } from '../server/telemetry/metrics.js';
 import type { Tracing } from '../server/telemetry/tracing.js';
@@ -15,6 +14,7 @@ import type { LoadResult } from './load-config.js';
 import { openAudit, tryAudit, type AuditResult } from './open-audit.js';
 import { packageVersion } from './package-version.js';
 import { problemLine, type Problem } from './reading/problems.js';
+import { Replaced } from './replaced.js';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -29,18 +29,8 @@ export interface ServiceOptions {
 
 export type StartResult = { readonly service: Service } | { readonly problems: readonly Problem[] };
 
-/** What a reload replaced, as long as requests in flight may still use it. */
-interface Retired {
-  /** The record's file, where it is a log. */
-  readonly file: string | undefined;
-  /** Ends it once, however often it is called. */
-  readonly end: () => Promise<void>;
-}
-
 /** A stop waits that long for a reload that hangs, as where the disk of the configuration does not answer. */
 const RELOAD_WITHIN_MS = 5_000;
-/** Requests that were in flight at a reload have ended after this time. */
-const RETIRED_MS = REQUEST_TIMEOUT_MS + 2 * CALLER_DEADLINE_MS;
 
 /**
  * Opens no port where there are problems.
@@ -95,7 +85,7 @@ export class Service {
   readonly #metrics: Metrics;
   readonly #copy: AuditCopy;
   readonly #server: CodecServer;
-  readonly #retired = new Set<Retired>();
+  readonly #replaced: Replaced;
   #config: Config;
   #audit: AuditLog;
   #assembled: Assembled;
@@ -108,6 +98,7 @@ export class Service {
     assembled: Assembled,
   ) {
     this.#options = options;
+    this.#replaced = new Replaced(options.logger);
     this.#config = options.config;
     this.#audit = audit;
     this.#metrics = metrics;
@@ -135,9 +126,15 @@ export class Service {
     void this.#assembled.warm();
   }
 
-  /** One at a time. Never rejects: what is wrong is logged, and what ran goes on. */
+  /**
+   * One at a time, but for the record, which goes on in a new file at once, be it that the configuration cannot be read.
+   * Never rejects: what is wrong is logged, and what ran goes on.
+   */
   reload(): Promise<void> {
+    const audit = this.#audit;
+    const reopened = this.#reopen(audit);
     this.#reloading = this.#reloading
+      .then(() => (this.#audit === audit ? reopened : this.#reopen(this.#audit)))
       .then(() => this.#reload())
       .catch((error: unknown) => {
         this.#options.logger.error({ error: loggedError(error) }, 'the reload failed; what ran goes on');
@@ -154,11 +151,8 @@ export class Service {
   }
 
   async #reload(): Promise<void> {
-    const { logger, load } = this.#options;
-    await this.#audit.reopen().catch((error: unknown) => {
-      logger.error({ error: loggedError(error) }, 'the audit file could not be reopened; the old one stays');
-    });
-    const loaded = await load();
+    const { logger } = this.#options;
+    const loaded = await this.#load();
     if ('problems' in loaded) {
       this.#refuse(loaded.problems);
       return;
@@ -183,6 +177,27 @@ export class Service {
     await this.#take(config, result.assembled, audit.audit);
   }
 
+  async #reopen(audit: AuditLog): Promise<void> {
+    await audit.reopen().catch((error: unknown) => {
+      const { logger } = this.#options;
+      logger.error({ error: loggedError(error) }, 'the audit file could not be reopened; the old one stays');
+    });
+  }
+
+  /** However long that takes: to read it a second time meanwhile would only hang as well. */
+  async #load(): Promise<LoadResult> {
+    const { load, logger } = this.#options;
+    const late = setTimeout(() => {
+      logger.error('the configuration takes long to read; what ran goes on, and further reloads wait');
+    }, RELOAD_WITHIN_MS);
+    late.unref();
+    try {
+      return await load();
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
   /** A file that is new begins with it. @throws KeyholeError `audit_unavailable`: then the old one stays. */
   async #recordChange({ digest }: Config, audit: AuditLog): Promise<void> {
     if (audit === this.#audit && digest !== this.#config.digest) await audit.configured(digest);
@@ -199,34 +214,14 @@ export class Service {
     logger.level = config.logLevel;
     this.#server.reload({ ...assembled.parts, audit });
     void assembled.warm();
-    this.#retire(() => {
+    this.#replaced.add(() => {
       old.close();
     });
-    if (oldAudit !== audit) this.#retire(() => oldAudit.close(), oldFile);
+    if (oldAudit !== audit) this.#replaced.add(() => oldAudit.close(), oldFile);
     void this.#copy.use(config);
     await this.#server.reloadTls();
     for (const warning of config.warnings) logger.warn(warning);
     logger.info('the configuration was read again');
-  }
-
-  /** Ends it once requests in flight have ended. */
-  #retire(end: () => void | Promise<void>, file?: string): void {
-    let ending: Promise<void> | undefined;
-    const retired: Retired = {
-      file,
-      end: () => {
-        clearTimeout(timer);
-        ending ??= Promise.resolve(end()).finally(() => this.#retired.delete(retired));
-        return ending;
-      },
-    };
-    const timer = setTimeout(() => {
-      retired.end().catch((error: unknown) => {
-        this.#options.logger.error({ error: loggedError(error) }, 'what a reload replaced did not end well');
-      });
-    }, RETIRED_MS);
-    timer.unref();
-    this.#retired.add(retired);
   }
 
   #refuse(problems: readonly Problem[]): void {
@@ -239,18 +234,13 @@ export class Service {
   async #auditFor(config: Config): Promise<AuditResult> {
     const same = JSON.stringify(config.audit) === JSON.stringify(this.#config.audit);
     if (same) return { audit: this.#audit };
-    await this.#endLogOf(fileOf(config));
+    // a log that is opened where an earlier one still writes would end that one's chain under its hands
+    await this.#replaced.endLogOf(fileOf(config));
     return openAudit(config, { ...this.#options, metrics: this.#metrics, copy: this.#copy });
   }
 
-  /** A log that is opened where an earlier one still writes would end that one's chain under its hands. */
-  async #endLogOf(file: string | undefined): Promise<void> {
-    const earlier = [...this.#retired].filter((retired) => file !== undefined && retired.file === file);
-    await Promise.allSettled(earlier.map(({ end }) => end())); // ended, well or not, it writes no more
-  }
-
   async #close(): Promise<void> {
-    await Promise.allSettled([...this.#retired].map(({ end }) => end()));
+    await this.#replaced.endAll();
     this.#assembled.close();
     await closeAudit(this.#audit, this.#copy);
     await this.#metrics.close();

@@ -1,7 +1,7 @@
 // The record of a service over its life: which configuration it was that decided, and the second copy.
 import { hash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ import { startService, type Service } from '../../src/config/service.js';
 import { makeCertificates, type Certificates } from '../../src/dev/certificates.js';
 import { Collector } from '../access/audit/collector.js';
 import { filesOf, linesOf } from '../access/audit/events.js';
+import { gate } from '../gate.js';
 import { keepStream, plantSecret } from '../streams.js';
 import { makeFolder, type Folder } from './folder.js';
 
@@ -253,6 +254,24 @@ describe('the second copy', () => {
     expect(await told()).toHaveLength(2);
     collector.gate = undefined;
   });
+});
+
+test('a reload whose configuration does not come keeps no later one from going on in a new file', async () => {
+  await configure(WRITE);
+  const [asked, come] = [gate(), gate()];
+  const running = await start(undefined, () => {
+    asked.open();
+    return come.opened.then(() => folder.load());
+  });
+  void running.reload();
+  await asked.opened;
+  const kept = join(folder.path, 'record', 'kept.ndjson');
+  renameSync(path(), kept);
+  void running.reload();
+  await expect.poll(() => existsSync(path())).toBe(true);
+  expect(await encode(running)).toBe(200);
+  expect(await readFile(path(), 'utf8')).toContain('"type":"request"');
+  come.open();
 });
 
 test('a reload whose configuration never comes keeps a stop waiting for five seconds, not for ever', async () => {
