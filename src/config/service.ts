@@ -15,6 +15,7 @@ import { openAudit, tryAudit, type AuditResult } from './open-audit.js';
 import { packageVersion } from './package-version.js';
 import { problemLine, type Problem } from './reading/problems.js';
 import { Replaced } from './replaced.js';
+import { selfTest } from './self-test/self-test.js';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -115,7 +116,9 @@ export class Service {
   /** @throws Error with one sentence; then everything is closed. */
   async listen(): Promise<void> {
     const { server, metrics } = this.#config;
+    void this.#assembled.warm();
     try {
+      await selfTest();
       const counted = await this.#metrics.listen(metrics).catch(cannotListen(metrics, 'metrics.listen'));
       const { url } = await this.#server.listen().catch(cannotListen(server.listen, 'listen'));
       this.#urls = { url, metrics: counted.url };
@@ -123,7 +126,6 @@ export class Service {
       await this.#close();
       throw error;
     }
-    void this.#assembled.warm();
   }
 
   /**
