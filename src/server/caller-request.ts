@@ -4,7 +4,7 @@ import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import type { PayloadCipher } from '../codec/payload-cipher.js';
 import type { KeyholeError } from '../errors.js';
-import type { CallerDeadline } from './admission/caller-deadline.js';
+import type { Wait } from './each-of.js';
 import type { Findings } from './findings.js';
 import type { DeniedMode } from './options.js';
 
@@ -34,12 +34,18 @@ export interface CallerRequest {
   readonly browser: boolean;
   readonly denied: DeniedMode;
   readonly cipher: PayloadCipher;
-  readonly deadline: CallerDeadline;
   readonly findings: Findings;
   /** @throws KeyholeError `rate_limited` where this caller's requests had key services asked too often. */
   assertKeyCallsLeft(): void;
   /** A data key is not there yet: a key service is asked for it, once a request. */
   asksForKey(wrapped: Uint8Array): void;
+  /**
+   * For data keys, and for what is decompressed. While they are slow to come, one caller's requests keep a part of the
+   * places, and leave the others to those whose keys are at hand.
+   *
+   * @throws KeyholeError `kms_unavailable` after the deadline; `rate_limited`, `overloaded`
+   */
+  readonly wait: Wait;
   /** Asks the policy. @throws KeyholeError `authz_unavailable` */
   decide(action: Action, namespace: string): Promise<Decision>;
   /**

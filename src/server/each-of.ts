@@ -1,15 +1,17 @@
 // Work on each of many payloads that mostly answers at once, and sometimes later.
-import type { CallerDeadline } from './admission/caller-deadline.js';
+
+/** Waits for what is not there yet, and not for ever. */
+export type Wait = <T>(later: Promise<T>) => Promise<T>;
 
 /**
  * All results in order, or the first failure; no other failure is left without a listener, which would end the
  * process. Nothing is awaited where everything is there at once.
  *
- * @throws KeyholeError `kms_unavailable` after the deadline, or what `work` throws.
+ * @throws what `work` and `wait` throw.
  */
 export async function eachOf<T, R>(
   items: readonly T[],
-  deadline: CallerDeadline,
+  wait: Wait,
   work: (item: T, index: number) => R | Promise<R>,
 ): Promise<readonly R[]> {
   const results: (R | Promise<R>)[] = [];
@@ -26,7 +28,7 @@ export async function eachOf<T, R>(
     }
   }
   if (!later) return results as R[];
-  return deadline.run('kms_unavailable', () => Promise.all(results));
+  return wait(Promise.all(results));
 }
 
 async function rejected(error: unknown): Promise<never> {

@@ -92,7 +92,7 @@ export function decided<T>(
   ask: Asking<T>,
 ): Promise<T> {
   const { authorizer, options } = latest().parts;
-  const waiter = waiterOf(principal, wanted);
+  const waiter = { ...waiterOf(principal), wanted };
   const refusal = admission.waits.refusal(waiter, options.limits);
   const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
   return admission.waits.during(
@@ -104,18 +104,16 @@ export function decided<T>(
 }
 
 /** Who waits for roles: on which namespaces, and how long at most, if not until the deadline. */
-interface Waiting extends Pick<Asked, 'principal' | 'deadline'> {
+interface Waiting {
+  readonly principal: Principal;
+  readonly deadline: CallerDeadline;
   readonly wanted: readonly string[];
   readonly mostMs?: number;
 }
 
-function waiterOf({ issuer, subject }: Principal, wanted: readonly string[]): Waiter {
-  const message = 'too many of your requests wait for your roles: try again later';
-  return {
-    name: `caller ${issuer} ${subject}`,
-    wanted,
-    exceeded: () => new KeyholeError('rate_limited', message),
-  };
+function waiterOf({ issuer, subject }: Principal): Waiter {
+  const message = 'too many of your requests wait for your roles or for keys: try again later';
+  return { name: `caller ${issuer} ${subject}`, exceeded: () => new KeyholeError('rate_limited', message) };
 }
 
 function carryOut(request: CallerRequest): Promise<Reply> {
@@ -129,7 +127,9 @@ function carryOut(request: CallerRequest): Promise<Reply> {
   }
 }
 
-type Asked = Pick<CallerRequest, 'principal' | 'action' | 'namespace' | 'deadline' | 'findings'>;
+interface Asked extends Pick<CallerRequest, 'principal' | 'action' | 'namespace' | 'findings'> {
+  readonly deadline: CallerDeadline;
+}
 
 function callerRequest(
   turn: TurnInPlace,
@@ -143,7 +143,6 @@ function callerRequest(
     principal,
     action,
     namespace,
-    deadline,
     findings,
     assertKeyCallsLeft: () => {
       turn.budgets.assertKeyCallsLeft(principal, options.limits);
@@ -156,6 +155,13 @@ function callerRequest(
     browser: turn.origin === 'allowed',
     denied: options.denied,
     cipher,
+    wait: (later) =>
+      turn.admission.waits.during(
+        waiterOf(principal),
+        options.limits,
+        () => later,
+        (answer) => deadline.run('kms_unavailable', () => answer),
+      ),
     decide: async (action, namespace) => {
       const decision = await asked({ wanted: [namespace] }, (authorizer, signal) =>
         authorizer.decide(principal, action, namespace, signal),

@@ -41,7 +41,7 @@ export async function openPayloads(
   if (marks.some(isSealed)) request.assertKeyCallsLeft();
   request.findings.ciphertexts(payloads.filter((_payload, index) => isClosed(marks[index])));
   const refusals = await judgeNamespaces(request, marks);
-  const results = await eachOf(payloads, request.deadline, (_payload, index) =>
+  const results = await eachOf(payloads, request.wait, (_payload, index) =>
     openOne(request, layers[index], marks[index], refusals, growth),
   );
   noteUsedKeys(request, layers, marks, results);
@@ -50,11 +50,11 @@ export async function openPayloads(
 
 /** Takes off an outer compression, where such are read. */
 function unpackAll(
-  { cipher, namespace, deadline }: CallerRequest,
+  { cipher, namespace, wait }: CallerRequest,
   payloads: readonly Payload[],
   growth: Growth,
 ): Promise<readonly Layer[]> {
-  return eachOf(payloads, deadline, (payload) => {
+  return eachOf(payloads, wait, (payload) => {
     try {
       const layer = cipher.unpacked(payload, namespace);
       if (!(layer instanceof Promise)) return layer;

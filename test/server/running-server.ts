@@ -171,6 +171,8 @@ export interface StartOptions {
   readonly limits?: Partial<Limits>;
   readonly entries?: (key: FakeWrappingKey) => readonly KeyringEntry[];
   readonly metrics?: Metrics;
+  /** How long a call to the key service may take. Default is 1 s. */
+  readonly keyCallMs?: number;
   /** PEM of the authority to trust, where TLS is on. */
   readonly ca?: string;
   readonly signIn?: SignIn;
@@ -196,7 +198,7 @@ export async function startServer(start: StartOptions = {}): Promise<RunningServ
   );
   const observer = start.metrics?.observer();
   const reporting = observer === undefined ? {} : { observer };
-  const calls = new KeyCalls({ deadlineMs: 1_000, ...reporting });
+  const calls = new KeyCalls({ deadlineMs: start.keyCallMs ?? 1_000, ...reporting });
   const dataKeys = new DataKeys({ keyring, calls, ...reporting });
   const cipher = new PayloadCipher({ keyring, dataKeys, ...reporting });
   const authenticator = new TableAuthenticator();

@@ -1,4 +1,4 @@
-// Requests that keep a place while they wait for others: for who asks, for roles, for their rate.
+// Requests that keep a place while they wait for others: for who asks, for roles, for keys, for their rate.
 import type { Limits } from '../limits.js';
 import { isThereWithin } from './is-there-within.js';
 import { overloaded } from './overloaded.js';

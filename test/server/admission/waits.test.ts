@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Action, Authorizer, Decision } from '../../../src/access/policy.js';
 import type { Authenticator, Principal } from '../../../src/access/principal.js';
+import { EncryptionCodec } from '../../../src/codec/encryption-codec.js';
 import { KeyholeError } from '../../../src/errors.js';
 import { CallerBudgets } from '../../../src/server/admission/caller-budgets.js';
 import { Waits, type Waiter } from '../../../src/server/admission/waits.js';
@@ -272,6 +273,50 @@ describe('while roles are slow to come', () => {
     ]);
     expect(server.audit.events.filter(({ outcome }) => outcome === 'rate_limited')).toHaveLength(5);
     expect(server.audit.events).toHaveLength(10);
+  });
+});
+
+describe('while a key service is slow', () => {
+  const slowly = { limits: { concurrency: 8, waiting: 0 }, keyCallMs: 4_000 };
+
+  /** Bodies that need a data key each which this server has never seen. */
+  async function sealedElsewhere({ key }: RunningServer, count: number): Promise<string[]> {
+    const bodies: string[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const codec = new EncryptionCodec({ namespace: ORDERS, keys: key });
+      bodies.push(bodyOf(...(await codec.encode([plainPayload('x')]))));
+    }
+    return bodies;
+  }
+
+  test('one caller keeps half of the places, whatever keys they need, and others are served', async () => {
+    const server = (running = await startServer(slowly));
+    const bodies = await sealedElsewhere(server, 8);
+    const slow = gate();
+    server.key.gate = slow.opened;
+    const asked = bodies.map((body) => server.ask('/decode', { as: 'admin', namespace: ORDERS, body }));
+    await expect.poll(() => server.key.calls).toHaveLength(16);
+    await expect.poll(() => server.audit.events, { timeout: 5_000 }).toHaveLength(4);
+    expect((await server.ask('/encode', { as: 'writer', namespace: ORDERS })).status).toBe(200);
+    slow.open();
+    const answers = await Promise.all(asked);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 429, 429, 429, 429]);
+  });
+
+  test('whoever seals keeps no more', async () => {
+    const server = (running = await startServer(slowly));
+    const slow = gate();
+    server.key.gate = slow.opened;
+    const body = bodyOf(plainPayload('x'));
+    const asked = Array.from({ length: 8 }, (_, index) =>
+      server.ask('/encode', { as: 'writer', namespace: `n${index}.a1b2c`, body }),
+    );
+    await expect.poll(() => server.key.calls).toHaveLength(8);
+    await expect.poll(() => server.audit.events, { timeout: 5_000 }).toHaveLength(4);
+    expect((await asAdmin(server)).status).toBe(200);
+    slow.open();
+    const statuses = (await Promise.all(asked)).map(({ status }) => status).sort();
+    expect(statuses).toEqual([200, 200, 200, 200, 429, 429, 429, 429]);
   });
 });
 
