@@ -14,12 +14,15 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** A write of its own for each line would cost more than all else that is done for a small request. */
 const WRITTEN_TOGETHER_MS = 20;
 
+/** What pino's types leave out: whether a write is waited for. */
+type LogStream = ReturnType<typeof destination> & { sync?: boolean };
+
 /**
  * @param dest - a file descriptor, or the path of a file.
  * @param mixin - what each line carries as well, asked when it is written.
  */
 export function createLog(level: LogLevel, dest: number | string, mixin?: () => object): Log {
-  const stream = destination({ dest, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES });
+  const stream: LogStream = destination({ dest, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES });
   outliveItsFile(stream);
   const lines = new Lines(stream);
   const common = { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime };
@@ -27,8 +30,10 @@ export function createLog(level: LogLevel, dest: number | string, mixin?: () => 
   return {
     logger,
     flush: () => {
+      stream.sync = true; // else what is handed over now is with another thread, and `flushSync` leaves it there
       lines.writeAll();
       stream.flushSync();
+      stream.sync = false;
     },
   };
 }
@@ -60,7 +65,7 @@ class Lines {
 }
 
 /** A disk that is full must end neither the process nor, by a flush that tries for ever, keep it from ending. */
-function outliveItsFile(stream: ReturnType<typeof destination>): void {
+function outliveItsFile(stream: LogStream): void {
   let isBroken = false;
   stream.on('error', () => {
     isBroken = true;

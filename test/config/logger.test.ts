@@ -46,9 +46,11 @@ describe('the log', () => {
     const { logger, flush } = createLog('info', file);
     logger.info('until it is open');
     await vi.waitUntil(() => messages().length === 1);
+    const writes = vi.spyOn(fs, 'write');
     logger.info('one');
     logger.info('two');
     flush();
+    expect(writes).not.toHaveBeenCalled(); // it would still be on its way
     expect(messages()).toEqual(['until it is open', 'one', 'two']);
   });
 });
