@@ -5,17 +5,12 @@ import { isCredentialName } from '../access/tokens/credentials.js';
 import { endOfDay } from '../config/reading/day.js';
 import { isEmail } from '../config/sections/vouching.js';
 import { isDay } from '../keys/foreign-reads.js';
+import { CONFIG_OPTION, type ConfigFlags } from './config-option.js';
 import type { ExplainOptions } from './explain.js';
 
-const CONFIG_OPTION = [
-  '-c, --config <file>',
-  'configuration file (default: $KEYHOLE_CONFIG, then keyhole.yaml if it exists)',
-] as const;
-
-interface ExplainFlags {
+interface ExplainFlags extends ConfigFlags {
   readonly as?: string;
   readonly credential?: string;
-  readonly config?: string;
 }
 
 export function addAccessCommands(program: Command, done: (code: number) => void): void {
@@ -25,7 +20,7 @@ export function addAccessCommands(program: Command, done: (code: number) => void
     .addArgument(new Argument('<action>').choices(ACTIONS))
     .argument('<namespace>')
     .option(...CONFIG_OPTION)
-    .action(async (action: Action, namespace: string, { config }: { config?: string }) => {
+    .action(async (action: Action, namespace: string, { config }: ConfigFlags) => {
       done(await (await import('./who-can.js')).whoCan({ action, namespace, file: config }));
     });
   program

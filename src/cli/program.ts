@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/package-version.js';
 import { addAuditCommands } from './audit-commands.js';
 import { addAccessCommands } from './access-commands.js';
+import { CONFIG_OPTION, type ConfigFlags } from './config-option.js';
 import { EXIT } from './exit-codes.js';
 
 /** Runs the command that the arguments name. Answers its exit code. */
@@ -37,21 +38,15 @@ function programWith(done: (code: number) => void): Command {
   program
     .command('serve')
     .description('run the codec server')
-    .option(
-      '-c, --config <file>',
-      'configuration file (default: $KEYHOLE_CONFIG, then keyhole.yaml if it exists)',
-    )
-    .action(async ({ config }: { config?: string }) => {
+    .option(...CONFIG_OPTION)
+    .action(async ({ config }: ConfigFlags) => {
       done(await (await import('./serve.js')).serve({ file: config }));
     });
   program
     .command('check')
     .description('tell every mistake of the configuration; exit code 0 or 78')
-    .option(
-      '-c, --config <file>',
-      'configuration file (default: $KEYHOLE_CONFIG, then keyhole.yaml if it exists)',
-    )
-    .action(async ({ config }: { config?: string }) => {
+    .option(...CONFIG_OPTION)
+    .action(async ({ config }: ConfigFlags) => {
       done(await (await import('./check.js')).check({ file: config }));
     });
   program
