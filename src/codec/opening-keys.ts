@@ -28,18 +28,24 @@ export class OpeningKeys {
    * The key of a payload with this mark and data: its data key, unwrapped, or a configured key itself. Synchronous
    * while it is at hand.
    *
+   * @param onAsking - as of `DataKeys.opening`.
    * @throws KeyholeError `key_not_configured`, `not_opened` (another commitment), `format_not_enabled` (no namespace
    * is bound, and the key serves several), `payload_invalid`, or what the key service says.
    */
-  keyOf(mark: SealedMark, data: Uint8Array, namespace: string): OpeningKey | Promise<OpeningKey> {
+  keyOf(
+    mark: SealedMark,
+    data: Uint8Array,
+    namespace: string,
+    onAsking?: () => void,
+  ): OpeningKey | Promise<OpeningKey> {
     const { reads } = this.#keyring.forNamespace(namespace);
     switch (mark.format) {
       case KEYHOLE_V1:
       case 'encryption-jwt':
-        return this.#dataKeys.opening(this.#referenceOf(mark, namespace));
+        return this.#dataKeys.opening(this.#referenceOf(mark, namespace), onAsking);
       case 'temporal-proxy': {
         const by = reads.proxyKey(mark.keyId ?? '') ?? notConfigured(mark, namespace);
-        return this.#dataKeys.opening({ ...this.#referenceOf(mark, namespace), by });
+        return this.#dataKeys.opening({ ...this.#referenceOf(mark, namespace), by }, onAsking);
       }
       case 'static-key':
       case 'fernet':

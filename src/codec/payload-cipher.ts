@@ -106,7 +106,7 @@ export class PayloadCipher {
    * the key opens, and at most one compression inside is taken off. What comes out is answered as it is, even if it
    * looks sealed.
    *
-   * @param onAsking - told where the data key is not there yet, so that a key service is asked.
+   * @param onAsking - as of `DataKeys.opening`.
    * @throws KeyholeError `namespace_refused` (bound to another namespace), `format_not_enabled`, `not_opened`,
    * `payload_invalid`, `key_not_configured`, or what the key service says.
    */
@@ -120,11 +120,8 @@ export class PayloadCipher {
       const data = payload.data ?? EMPTY;
       this.#assertOpens(mark, namespace);
       assertSealedLength(data); // before a key service is asked
-      const key = this.#openingKeys.keyOf(mark, data, namespace);
-      if (key instanceof Promise) {
-        onAsking?.();
-        return key.then((opened) => this.#openUnder(opened, data, mark, namespace));
-      }
+      const key = this.#openingKeys.keyOf(mark, data, namespace, onAsking);
+      if (key instanceof Promise) return key.then((opened) => this.#openUnder(opened, data, mark, namespace));
       return this.#openUnder(key, data, mark, namespace);
     });
   }

@@ -65,11 +65,12 @@ export class DataKeys {
   /**
    * The key that opens a payload, once its commitment matches. Synchronous while it is cached.
    *
+   * @param onAsking - told where it is not, before anything is asked: what it throws keeps it from being asked.
    * @throws KeyholeError `not_opened` (the commitment differs), `key_not_configured`, `format_not_enabled`, or what
    * the key service says.
    */
-  opening(reference: DataKeyReference): OpeningKey | Promise<OpeningKey> {
-    return this.#opened.opening(reference);
+  opening(reference: DataKeyReference, onAsking?: () => void): OpeningKey | Promise<OpeningKey> {
+    return this.#opened.opening(reference, onAsking);
   }
 
   /** The key of `opening`, if it is at hand; for records, so no event tells of it. */

@@ -60,11 +60,12 @@ export class OpenedKeys {
   }
 
   /** As `DataKeys.opening`. */
-  opening(reference: DataKeyReference): OpeningKey | Promise<OpeningKey> {
+  opening(reference: DataKeyReference, onAsking?: () => void): OpeningKey | Promise<OpeningKey> {
     const known = this.#knownOf(reference);
     const cached = this.#cached(known.cacheKey);
     this.#options.observer?.({ type: 'key_cache', hit: cached !== undefined });
     if (cached !== undefined) return this.#checked(cached, reference, known);
+    onAsking?.();
     return this.#openingOnce(known.cacheKey, reference).then((key) => this.#checked(key, reference, known));
   }
 

@@ -37,15 +37,21 @@ export interface CallerRequest {
   readonly findings: Findings;
   /** @throws KeyholeError `rate_limited` where this caller's requests had key services asked too often. */
   assertKeyCallsLeft(): void;
-  /** A data key is not there yet: a key service is asked for it, once a request. */
-  asksForKey(wrapped: Uint8Array): void;
   /**
-   * For data keys, and for what is decompressed. While they are slow to come, one caller's requests keep a part of the
-   * places, and leave the others to those whose keys are at hand.
+   * A data key is not at hand: a key service is asked for it next, once a request.
+   *
+   * @throws KeyholeError `rate_limited`, `overloaded`: this request could not wait for it, so nothing is to be asked.
+   */
+  asksForKey(wrapped: Uint8Array): void;
+  /** For what is decompressed here. @throws KeyholeError `kms_unavailable` after the deadline */
+  readonly inTime: Wait;
+  /**
+   * For data keys. While they are slow to come, one caller's requests keep a part of the places, and leave the others to
+   * those whose keys are at hand.
    *
    * @throws KeyholeError `kms_unavailable` after the deadline; `rate_limited`, `overloaded`
    */
-  readonly wait: Wait;
+  readonly waitForKeys: Wait;
   /** Asks the policy. @throws KeyholeError `authz_unavailable` */
   decide(action: Action, namespace: string): Promise<Decision>;
   /**

@@ -27,7 +27,7 @@ export async function encode(request: CallerRequest): Promise<Reply> {
       'a value is a notice of this server, not what was hidden behind it',
     );
   }
-  const sealed = await eachOf(payloads, request.wait, (payload) =>
+  const sealed = await eachOf(payloads, request.waitForKeys, (payload) =>
     cipher.isOwn(payload, namespace) ? payload : cipher.seal(payload, namespace),
   );
   noteSealed(

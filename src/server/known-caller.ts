@@ -13,6 +13,7 @@ import type { Waiter } from './admission/waits.js';
 import { isPassingRefusal, type CallerRequest, type Reply, type WrittenReply } from './caller-request.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
+import type { Wait } from './each-of.js';
 import { encode } from './encode.js';
 import { errorResponse } from './error-response.js';
 import { Findings } from './findings.js';
@@ -136,7 +137,12 @@ function callerRequest(
   { principal, action, namespace, deadline, findings }: Asked,
 ): CallerRequest {
   const { cipher, options, metrics, tracing } = turn.setup.parts;
+  const { waits } = turn.admission;
   const askedFor = new Set<string>();
+  const inTime: Wait = (later) => {
+    turn.alsoWorks(later);
+    return deadline.run('kms_unavailable', () => later);
+  };
   const asked = <T>(waiting: Pick<Waiting, 'wanted' | 'mostMs'>, ask: Asking<T>): Promise<T> =>
     during(tracing, 'look up roles', () => decided(turn, { principal, deadline, ...waiting }, ask));
   const request: CallerRequest = {
@@ -148,6 +154,8 @@ function callerRequest(
       turn.budgets.assertKeyCallsLeft(principal, options.limits);
     },
     asksForKey: (wrapped) => {
+      const refusal = waits.refusal(waiterOf(principal), options.limits);
+      if (refusal !== undefined) throw refusal;
       const before = askedFor.size;
       if (askedFor.add(Buffer.from(wrapped).toString('latin1')).size === before) return;
       turn.budgets.takeKeyCall(principal, options.limits);
@@ -155,13 +163,8 @@ function callerRequest(
     browser: turn.origin === 'allowed',
     denied: options.denied,
     cipher,
-    wait: (later) =>
-      turn.admission.waits.during(
-        waiterOf(principal),
-        options.limits,
-        () => later,
-        (answer) => deadline.run('kms_unavailable', () => answer),
-      ),
+    inTime,
+    waitForKeys: (later) => waits.during(waiterOf(principal), options.limits, () => later, inTime),
     decide: async (action, namespace) => {
       const decision = await asked({ wanted: [namespace] }, (authorizer, signal) =>
         authorizer.decide(principal, action, namespace, signal),

@@ -4,7 +4,7 @@ import { Growth } from '../codec/growth.js';
 import { readMark, type Mark, type SealedMark } from '../codec/marks.js';
 import { isKeyholeError, isPassing, KeyholeError, type KeyholeErrorCode } from '../errors.js';
 import { isPassingRefusal, type CallerRequest } from './caller-request.js';
-import { eachOf } from './each-of.js';
+import { eachOf, type Wait } from './each-of.js';
 import { MAX_DATA_KEYS, MAX_OTHER_NAMESPACES } from './limits.js';
 
 /** What became of one payload. */
@@ -41,8 +41,14 @@ export async function openPayloads(
   if (marks.some(isSealed)) request.assertKeyCallsLeft();
   request.findings.ciphertexts(payloads.filter((_payload, index) => isClosed(marks[index])));
   const refusals = await judgeNamespaces(request, marks);
-  const results = await eachOf(payloads, request.wait, (_payload, index) =>
-    openOne(request, layers[index], marks[index], refusals, growth),
+  let asks = false;
+  const onAsking = (mark: SealedMark): void => {
+    asks = true;
+    request.asksForKey(mark.wrappedKey);
+  };
+  const wait: Wait = (later) => (asks ? request.waitForKeys(later) : request.inTime(later));
+  const results = await eachOf(payloads, wait, (_payload, index) =>
+    openOne(request, layers[index], marks[index], refusals, growth, onAsking),
   );
   noteUsedKeys(request, layers, marks, results);
   return results;
@@ -50,11 +56,11 @@ export async function openPayloads(
 
 /** Takes off an outer compression, where such are read. */
 function unpackAll(
-  { cipher, namespace, wait }: CallerRequest,
+  { cipher, namespace, inTime }: CallerRequest,
   payloads: readonly Payload[],
   growth: Growth,
 ): Promise<readonly Layer[]> {
-  return eachOf(payloads, wait, (payload) => {
+  return eachOf(payloads, inTime, (payload) => {
     try {
       const layer = cipher.unpacked(payload, namespace);
       if (!(layer instanceof Promise)) return layer;
@@ -154,6 +160,7 @@ function openOne(
   mark: Read | undefined,
   refusals: ReadonlyMap<string, KeyholeError>,
   growth: Growth,
+  onAsking: (mark: SealedMark) => void,
 ): Opened | Promise<Opened> {
   if (layer === undefined || mark === undefined || isKeyholeError(layer) || isKeyholeError(mark)) {
     return failed(isKeyholeError(mark) ? mark : new KeyholeError('internal', 'a payload was lost'));
@@ -165,7 +172,7 @@ function openOne(
   if (error !== undefined) return { kind: isPassingRefusal(error) ? 'failed' : 'refused', error };
   try {
     const opened = request.cipher.open(layer, mark, namespace, () => {
-      request.asksForKey(mark.wrappedKey);
+      onAsking(mark);
     });
     if (!(opened instanceof Promise)) return done(opened);
     return opened.then((inside) => growth.taken(layer, inside)).then(done, failed);
@@ -203,7 +210,7 @@ function noteUsedKeys(
 
 /** What will pass fails the whole request: the caller should come again. */
 function failed(error: unknown): Opened {
-  if (!isKeyholeError(error) || isPassing(error.code)) throw error;
+  if (!isKeyholeError(error) || isPassing(error.code) || isPassingRefusal(error)) throw error;
   return { kind: 'failed', error };
 }
 

@@ -33,8 +33,10 @@ export interface Turn {
   readonly onRecord: () => void;
   /** To be called once it is known who asks. */
   readonly identified: () => void;
-  /** Runs once the answer has left, or the connection is gone. */
-  readonly atEnd: (work: () => void) => void;
+  /** To be told of work that may go on when nobody waits for it any more. */
+  readonly alsoWorks: (work: Promise<unknown>) => void;
+  /** Runs once the answer has left, or the connection is gone, and nothing works on the request any more. */
+  readonly atEnd: (end: () => void) => void;
 }
 
 /** A turn that has its place among the requests in flight. */

@@ -155,6 +155,8 @@ export class HttpCodecServer implements CodecServer {
       return;
     }
     const atEnd: (() => void)[] = [];
+    let work = Promise.resolve();
+    const further: Promise<unknown>[] = [];
     const address = clientAddress(request, setup.trusted);
     const headers = readHeaders(request);
     let hasRecord = false;
@@ -165,7 +167,11 @@ export class HttpCodecServer implements CodecServer {
       },
       ended: (told) => {
         this.#connections.ended(name, exchange);
-        for (const work of atEnd) work();
+        void work
+          .then(() => Promise.allSettled(further))
+          .then(() => {
+            for (const end of atEnd) end();
+          });
         span?.end(told);
         tell(setup, route, told, span);
         if (!hasRecord) countRefusal(setup, { route, address, headers }, told);
@@ -193,12 +199,15 @@ export class HttpCodecServer implements CodecServer {
       identified: () => {
         this.#connections.identified(name);
       },
-      atEnd: (work: () => void) => {
-        atEnd.push(work);
+      alsoWorks: (more: Promise<unknown>) => {
+        further.push(more);
+      },
+      atEnd: (end: () => void) => {
+        atEnd.push(end);
       },
     };
     const answer = (): Promise<void> => answerRequest(turn, route, () => this.#ready());
-    const work = (span?.run(answer) ?? answer()).finally(() => this.#working.delete(work));
+    work = (span?.run(answer) ?? answer()).finally(() => this.#working.delete(work));
     this.#working.add(work);
   }
 

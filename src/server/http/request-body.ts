@@ -32,9 +32,7 @@ export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number
   const { exchange, admission, place, headers, setup } = turn;
   const { limits } = setup.parts.options;
   const body = { share, bytes: 0, isWhole: false, isSlow: false };
-  let isOver = false;
   turn.atEnd(() => {
-    isOver = true;
     if (body.bytes > 0) admission.release(body);
   });
   let arrival: Arrival | undefined;
@@ -45,7 +43,6 @@ export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number
       if (isRefused) throw new CallerGone('nobody waits for the body any more');
       exchange.wantBody();
       arrival = new Arrival(exchange.request, (bytes) => {
-        if (isOver) throw new CallerGone('the caller went away');
         if (body.bytes + bytes > maxBytes) throw tooLarge(maxBytes);
         body.isWhole = exchange.request.complete || body.bytes + bytes === headers.contentLength;
         admission.hold(body, bytes, limits);

@@ -11,10 +11,12 @@ import { gate } from '../../gate.js';
 import { plantSecret } from '../../streams.js';
 import { connectRaw, head, type RawConnection } from '../http/raw-connection.js';
 import {
+  BILLING,
   bodyOf,
   ORDERS,
   plainPayload,
   startServer,
+  TOKENS,
   TableAuthenticator,
   TableAuthorizer,
   type Answer,
@@ -280,14 +282,19 @@ describe('while a key service is slow', () => {
   const slowly = { limits: { concurrency: 8, waiting: 0 }, keyCallMs: 4_000 };
 
   /** Bodies that need a data key each which this server has never seen. */
-  async function sealedElsewhere({ key }: RunningServer, count: number): Promise<string[]> {
+  async function sealedElsewhere({ key }: RunningServer, count: number, text = 'x'): Promise<string[]> {
     const bodies: string[] = [];
     for (let i = 0; i < count; i += 1) {
       const codec = new EncryptionCodec({ namespace: ORDERS, keys: key });
-      bodies.push(bodyOf(...(await codec.encode([plainPayload('x')]))));
+      bodies.push(bodyOf(...(await codec.encode([plainPayload(text)]))));
     }
     return bodies;
   }
+
+  const together = (...bodies: string[]): string =>
+    JSON.stringify({
+      payloads: bodies.flatMap((body) => (JSON.parse(body) as { payloads: unknown[] }).payloads),
+    });
 
   test('one caller keeps half of the places, whatever keys they need, and others are served', async () => {
     const server = (running = await startServer(slowly));
@@ -301,6 +308,88 @@ describe('while a key service is slow', () => {
     slow.open();
     const answers = await Promise.all(asked);
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 429, 429, 429, 429]);
+  });
+
+  test('once one was refused, no further key is asked for in vain, and those at hand open', async () => {
+    const server = (running = await startServer(slowly));
+    const [atHand = '', ...unseen] = await sealedElsewhere(server, 7);
+    const decode = (body: string): Promise<Answer> =>
+      server.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+    expect((await decode(atHand)).status).toBe(200);
+    const slow = gate();
+    server.key.gate = slow.opened;
+    const asked = unseen.slice(0, 5).map(decode);
+    await expect.poll(() => server.audit.events, { timeout: 5_000 }).toHaveLength(2); // the fifth was refused
+    const calls = server.key.calls.length;
+    const refused = await decode(unseen[5] ?? '');
+    expect([refused.status, refused.code()]).toEqual([429, 'rate_limited']);
+    expect((await decode(together(atHand, unseen[5] ?? ''))).status).toBe(429);
+    expect(server.key.calls).toHaveLength(calls);
+    expect((await decode(atHand)).status).toBe(200);
+    slow.open();
+    await Promise.all(asked);
+  });
+
+  const LARGE = 'x'.repeat(500 * 1024);
+  const narrow = {
+    keyCallMs: 4_000,
+    limits: { concurrency: 8, waiting: 0, heldBytes: 2 * 2 ** 20, bodyBytes: 2 ** 20 },
+  };
+  const asAdminSends = (body: string): string => {
+    const headers = { Host: 'x', 'Content-Type': 'application/json', 'X-Namespace': ORDERS };
+    const more = { Authorization: `Bearer ${TOKENS.admin}`, 'Content-Length': String(body.length) };
+    return `${head('/decode', { ...headers, ...more })}${body}`;
+  };
+  const isOnItsWay = (answer: Answer): boolean => answer.body.includes('still on its way');
+
+  test('the body of a request that was refused meanwhile counts until its key has come', async () => {
+    const server = (running = await startServer(narrow));
+    const small = await sealedElsewhere(server, 4);
+    const [large = '', another = ''] = await sealedElsewhere(server, 2, LARGE);
+    const slow = gate();
+    server.key.gate = slow.opened;
+    const decode = (body: string): Promise<Answer> =>
+      server.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+    const calls = server.key.calls.length;
+    const asked = small.map(decode);
+    await expect.poll(() => server.key.calls).toHaveLength(calls + 4);
+    expect((await decode(large)).status).toBe(429);
+    expect(isOnItsWay(await decode(another))).toBe(true);
+    slow.open();
+    await Promise.all(asked);
+    await expect.poll(async () => (await decode(another)).status).toBe(200);
+  });
+
+  test('so does that of a caller who hung up', async () => {
+    const server = (running = await startServer(narrow));
+    const [large = '', another = ''] = await sealedElsewhere(server, 2, LARGE);
+    const slow = gate();
+    server.key.gate = slow.opened;
+    const calls = server.key.calls.length;
+    const leaving = await send(server, asAdminSends(large));
+    await expect.poll(() => server.key.calls).toHaveLength(calls + 1);
+    leaving.end();
+    await expect.poll(server.log).toContain('"aborted":true');
+    const decode = (): Promise<Answer> =>
+      server.ask('/decode', { as: 'admin', namespace: ORDERS, body: another });
+    expect(isOnItsWay(await decode())).toBe(true);
+    slow.open();
+    await expect.poll(async () => (await decode()).status).toBe(200);
+  });
+
+  test('and of one who hung up while roles were slow to come', async () => {
+    const server = (running = await startServer(narrow));
+    server.authorizer.silent.add(BILLING);
+    const large = bodyOf(await server.cipher.seal(plainPayload(LARGE), BILLING));
+    const leaving = await send(server, asAdminSends(large));
+    await expect.poll(() => server.authorizer.asked).toContain(`admin@example.com decode ${BILLING}`);
+    leaving.end();
+    await expect.poll(server.log).toContain('"aborted":true');
+    const decode = (): Promise<Answer> =>
+      server.ask('/decode', { as: 'admin', namespace: ORDERS, body: large });
+    expect(isOnItsWay(await decode())).toBe(true);
+    server.authorizer.silent.clear();
+    await expect.poll(async () => (await decode()).status, { timeout: 4_000 }).toBe(200);
   });
 
   test('whoever seals keeps no more', async () => {
