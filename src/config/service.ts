@@ -36,7 +36,7 @@ const RELOAD_WITHIN_MS = 5_000;
 /**
  * Opens no port where there are problems.
  *
- * @throws Error with one sentence where an address cannot be listened on.
+ * @throws Error with one sentence where an address cannot be listened on, or the self-test fails.
  */
 export async function startService(options: ServiceOptions): Promise<StartResult> {
   const { config, logger, tracing } = options;
@@ -46,6 +46,7 @@ export async function startService(options: ServiceOptions): Promise<StartResult
     await metrics.close();
     return result;
   }
+  void result.assembled.warm();
   const copy = new AuditCopy(logger, metrics);
   const close = async (): Promise<void> => {
     result.assembled.close();
@@ -69,10 +70,11 @@ export async function startService(options: ServiceOptions): Promise<StartResult
  * The record, once nothing else is in the way: whoever starts a second server by mistake takes nothing from the one that
  * runs.
  *
- * @throws Error with one sentence where an address cannot be listened on.
+ * @throws Error with one sentence where an address cannot be listened on, or the self-test fails.
  */
 async function openedLast(options: ServiceOptions, metrics: Metrics, copy: AuditCopy): Promise<AuditResult> {
-  const { config } = options;
+  const { config, logger } = options;
+  await selfTest({ logger });
   const problems = await tryAudit(config);
   if (problems.length > 0) return { problems };
   await assertCanListen(config.metrics, 'metrics.listen');
@@ -91,6 +93,7 @@ export class Service {
   #audit: AuditLog;
   #assembled: Assembled;
   #reloading = Promise.resolve();
+  #isStopped = false;
   #urls = { url: '', metrics: '' };
 
   constructor(
@@ -116,9 +119,7 @@ export class Service {
   /** @throws Error with one sentence; then everything is closed. */
   async listen(): Promise<void> {
     const { server, metrics } = this.#config;
-    void this.#assembled.warm();
     try {
-      await selfTest();
       const counted = await this.#metrics.listen(metrics).catch(cannotListen(metrics, 'metrics.listen'));
       const { url } = await this.#server.listen().catch(cannotListen(server.listen, 'listen'));
       this.#urls = { url, metrics: counted.url };
@@ -149,12 +150,14 @@ export class Service {
     await (hurry ? this.#server.close() : this.#server.drain());
     const late = new Promise<void>((resolve) => setTimeout(resolve, RELOAD_WITHIN_MS).unref());
     await Promise.race([this.#reloading, late]);
+    this.#isStopped = true;
     await this.#close();
   }
 
   async #reload(): Promise<void> {
     const { logger } = this.#options;
     const loaded = await this.#load();
+    if (this.#isStopped) return;
     if ('problems' in loaded) {
       this.#refuse(loaded.problems);
       return;

@@ -274,6 +274,23 @@ test('a reload whose configuration does not come keeps no later one from going o
   come.open();
 });
 
+test('a reload whose configuration comes after the stop begins no record that nobody ends', async () => {
+  await configure(WRITE);
+  const [asked, come] = [gate(), gate()];
+  const running = await start(undefined, () => {
+    asked.open();
+    return come.opened.then(() => folder.load());
+  });
+  const reloading = running.reload();
+  await asked.opened;
+  await configure(WRITE, { file: 'other.ndjson' });
+  await running.stop({ hurry: true });
+  service = undefined;
+  come.open();
+  await reloading;
+  expect(existsSync(join(folder.path, 'other.ndjson'))).toBe(false);
+});
+
 test('a reload whose configuration never comes keeps a stop waiting for five seconds, not for ever', async () => {
   await configure(WRITE);
   const running = await start(undefined, () => new Promise(() => undefined));

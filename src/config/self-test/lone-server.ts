@@ -8,6 +8,7 @@ import { StreamAuditLog } from '../../access/audit/stream-audit-log.js';
 import { Policy } from '../../access/policy.js';
 import { StaticRoles } from '../../access/roles/static.js';
 import { TokenVerifier } from '../../access/tokens/token-verifier.js';
+import { systemClock } from '../../clock.js';
 import { PayloadCipher } from '../../codec/payload-cipher.js';
 import { DataKeys } from '../../keys/data-keys.js';
 import { KeyCalls } from '../../keys/key-calls.js';
@@ -80,18 +81,20 @@ async function issuer(): Promise<Pick<LoneServer, 'tokenOf'> & { readonly authen
   const header = { alg: 'ES256', kid: 'self-test' };
   const keys = [{ ...(await exportJWK(publicKey)), ...header, use: 'sig' }];
   const audience = 'keyhole';
+  const nowMs = Math.floor(Date.now() / 1000) * 1000; // whatever becomes of the clock meanwhile
   const tokenOf = (email: string): Promise<string> =>
     new SignJWT({ email })
       .setProtectedHeader(header)
       .setSubject(email)
       .setIssuer(ISSUER)
       .setAudience(audience)
-      .setIssuedAt()
-      .setExpirationTime('5m')
+      .setIssuedAt(nowMs / 1000)
+      .setExpirationTime(nowMs / 1000 + 300)
       .sign(privateKey);
   const authenticator = new TokenVerifier({
     issuers: [{ issuer: ISSUER, audience: [audience], jwks: `${ISSUER}/keys`, emailClaim: 'email' }],
     fetchJson: () => Promise.resolve({ keys }),
+    clock: { ...systemClock, wall: () => nowMs },
   });
   return { authenticator, tokenOf };
 }

@@ -3,11 +3,17 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { afterEach, expect, test } from 'vitest';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { selfTest } from '../../../src/config/self-test/self-test.js';
 import { startLoneServer, type LoneServer } from '../../../src/config/self-test/lone-server.js';
 
+let log: string;
+const logger = pino({}, { write: (line: string) => (log += line) });
 const closing: (() => Promise<void>)[] = [];
+beforeEach(() => {
+  log = '';
+});
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
@@ -55,11 +61,13 @@ function openingAgain(when: (answer: Response) => boolean): Fault {
 
 test('passes, and nothing is left of it', async () => {
   let url = '';
-  await selfTest(async () => {
+  const start = async (): Promise<LoneServer> => {
     const server = await startLoneServer();
     ({ url } = server);
     return server;
-  });
+  };
+  await selfTest({ logger, start });
+  expect(log).toBe('');
   await expect(fetch(url)).rejects.toThrow();
 });
 
@@ -90,5 +98,18 @@ test.each<[string, Fault, string]>([
     'a stranger was not refused',
   ],
 ])('fails on a server that %s', async (_what, fault, sentence) => {
-  await expect(selfTest(() => broken(fault))).rejects.toThrow(sentence);
+  await expect(selfTest({ logger, start: () => broken(fault) })).rejects.toThrow(sentence);
+});
+
+test.each<[string, () => Promise<LoneServer>]>([
+  ['cannot be started', () => Promise.reject(new Error('EPERM'))],
+  ['is too busy', () => broken(() => Promise.resolve(new Response('{}', { status: 503 })))],
+  ['does not answer', () => broken(() => new Promise(() => undefined))],
+  [
+    'cannot be reached',
+    async () => ({ ...(await broken(() => Promise.resolve(new Response()))), url: 'http://127.0.0.1:1' }),
+  ],
+])('proves nothing on a server that %s: that is a warning', async (_what, start) => {
+  await selfTest({ logger, start, withinMs: 500 });
+  expect(log).toContain('the self-test could not be completed');
 });

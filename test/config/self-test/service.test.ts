@@ -1,4 +1,6 @@
 // A service whose self-test fails.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
@@ -10,7 +12,7 @@ vi.mock(import('../../../src/config/self-test/self-test.js'), () => ({
   selfTest: () => Promise.reject(new Error('the self-test failed')),
 }));
 
-test('serves nobody: its port is never opened', async () => {
+test('serves nobody, and begins no record', async () => {
   const folder = await makeFolder();
   const port = await freePort();
   const audit = { file: 'audit.ndjson' };
@@ -23,5 +25,6 @@ test('serves nobody: its port is never opened', async () => {
   });
   await expect(starting).rejects.toThrow('the self-test failed');
   await expect(fetch(`http://127.0.0.1:${port}/health/live`)).rejects.toThrow();
+  expect(existsSync(join(folder.path, audit.file))).toBe(false);
   await folder.remove();
 });
