@@ -1,16 +1,14 @@
 // A request of a caller who is known: carried out or refused, and on record before the answer.
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '@temporalio/common';
 import type { Clock } from '../clock.js';
-import type { Action, Authorizer, Decision } from '../access/policy.js';
+import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { TOLERANCE_S } from '../access/tokens/token-principal.js';
 import { isKeyholeError, KeyholeError } from '../errors.js';
-import { beyondRate } from './admission/caller-budgets.js';
 import type { CallerDeadline } from './admission/caller-deadline.js';
 import { shareOf, shareOfRefused, type Share } from './admission/share.js';
-import type { Waiter } from './admission/waits.js';
 import { isPassingRefusal, type CallerRequest, type Reply, type WrittenReply } from './caller-request.js';
+import { decided, takeTurn, waiterOf, type Asking, type Waiting } from './caller-waits.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
 import type { Wait } from './each-of.js';
@@ -20,10 +18,10 @@ import { Findings } from './findings.js';
 import { CallerGone, readBody } from './http/request-body.js';
 import { writePayloads } from './json/payload-json-writer.js';
 import { readPayloads } from './json/payload-json.js';
-import { MAX_WAIT_MS, OTHERS_DEADLINE_MS } from './limits.js';
+import { OTHERS_DEADLINE_MS } from './limits.js';
 import { putOnRecord, type Outcome } from './request-record.js';
 import { during } from './telemetry/tracing.js';
-import type { Turn, TurnInPlace } from './turn.js';
+import type { TurnInPlace } from './turn.js';
 
 /** What is about to be answered. */
 interface Answer extends Outcome {
@@ -64,57 +62,6 @@ async function tried(work: () => Promise<Reply>): Promise<Answer> {
     const { status, code } = errorResponse(error);
     return { status, outcome: code, reply: undefined, error };
   }
-}
-
-/**
- * A caller beyond the rate waits a little; far beyond it, or where too many wait so, the request is refused.
- *
- * @throws KeyholeError `rate_limited`
- */
-export async function takeTurn({ admission, budgets, setup }: Turn, principal: Principal): Promise<void> {
-  const { limits } = setup.parts.options;
-  const { waits } = admission;
-  const waiter = { name: 'rate', exceeded: () => beyondRate(limits, MAX_WAIT_MS) };
-  const waitMs = budgets.takeRequest(principal, limits, () => waits.hasRoom(waiter, limits));
-  if (waitMs > 0) await waits.until(pause(waitMs), waiter, limits);
-}
-
-type Asking<T> = (authorizer: Authorizer, signal: AbortSignal) => Promise<T>;
-
-/**
- * What the policy answers to all that a request asks it at once. While roles are slow to come, one caller's requests keep
- * a part of the places, and beyond it no list of roles is loaded for them; what is known of roles needs none.
- *
- * @throws KeyholeError `authz_unavailable`; `rate_limited`, `overloaded`
- */
-export function decided<T>(
-  { admission, latest }: Pick<Turn, 'admission' | 'latest'>,
-  { principal, deadline, wanted, mostMs }: Waiting,
-  ask: Asking<T>,
-): Promise<T> {
-  const { authorizer, options } = latest().parts;
-  const waiter = { ...waiterOf(principal), wanted };
-  const refusal = admission.waits.refusal(waiter, options.limits);
-  const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
-  return admission.waits.during(
-    waiter,
-    options.limits,
-    () => ask(authorizer, signal),
-    (answer) => deadline.run('authz_unavailable', () => answer, mostMs),
-  );
-}
-
-/** Who waits for roles: on which namespaces, and how long at most, if not until the deadline. */
-interface Waiting {
-  readonly principal: Principal;
-  readonly deadline: CallerDeadline;
-  readonly wanted: readonly string[];
-  readonly mostMs?: number;
-}
-
-function waiterOf({ issuer, subject }: Principal): Waiter {
-  const message = 'too many of your requests wait for your roles or for keys: try again later';
-  return { name: `caller ${issuer} ${subject}`, exceeded: () => new KeyholeError('rate_limited', message) };
 }
 
 function carryOut(request: CallerRequest): Promise<Reply> {

@@ -3,7 +3,7 @@ import type { Action, Decision } from '../../access/policy.js';
 import type { Session } from '../../access/sign-in/session.js';
 import type { SignIn } from '../../access/sign-in/sign-in.js';
 import { CallerDeadline } from '../admission/caller-deadline.js';
-import { decided, takeTurn } from '../known-caller.js';
+import { decided, takeTurn } from '../caller-waits.js';
 import { requestNamespace } from '../request-namespace.js';
 import type { Turn } from '../turn.js';
 import { html, type Html, type PageOptions } from './page.js';

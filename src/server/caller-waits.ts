@@ -1,0 +1,61 @@
+// What a known caller's request waits for, each in that caller's part of the places: its turn, roles, keys.
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Authorizer } from '../access/policy.js';
+import type { Principal } from '../access/principal.js';
+import { KeyholeError } from '../errors.js';
+import { beyondRate } from './admission/caller-budgets.js';
+import type { CallerDeadline } from './admission/caller-deadline.js';
+import type { Waiter } from './admission/waits.js';
+import { MAX_WAIT_MS } from './limits.js';
+import type { Turn } from './turn.js';
+
+/**
+ * A caller beyond the rate waits a little; far beyond it, or where too many wait so, the request is refused.
+ *
+ * @throws KeyholeError `rate_limited`
+ */
+export async function takeTurn({ admission, budgets, setup }: Turn, principal: Principal): Promise<void> {
+  const { limits } = setup.parts.options;
+  const { waits } = admission;
+  const waiter = { name: 'rate', exceeded: () => beyondRate(limits, MAX_WAIT_MS) };
+  const waitMs = budgets.takeRequest(principal, limits, () => waits.hasRoom(waiter, limits));
+  if (waitMs > 0) await waits.until(pause(waitMs), waiter, limits);
+}
+
+export type Asking<T> = (authorizer: Authorizer, signal: AbortSignal) => Promise<T>;
+
+/**
+ * What the policy answers to all that a request asks it at once. While roles are slow to come, one caller's requests keep
+ * a part of the places, and beyond it no list of roles is loaded for them; what is known of roles needs none.
+ *
+ * @throws KeyholeError `authz_unavailable`; `rate_limited`, `overloaded`
+ */
+export function decided<T>(
+  { admission, latest }: Pick<Turn, 'admission' | 'latest'>,
+  { principal, deadline, wanted, mostMs }: Waiting,
+  ask: Asking<T>,
+): Promise<T> {
+  const { authorizer, options } = latest().parts;
+  const waiter = { ...waiterOf(principal), wanted };
+  const refusal = admission.waits.refusal(waiter, options.limits);
+  const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
+  return admission.waits.during(
+    waiter,
+    options.limits,
+    () => ask(authorizer, signal),
+    (answer) => deadline.run('authz_unavailable', () => answer, mostMs),
+  );
+}
+
+/** Who waits for roles: on which namespaces, and how long at most, if not until the deadline. */
+export interface Waiting {
+  readonly principal: Principal;
+  readonly deadline: CallerDeadline;
+  readonly wanted: readonly string[];
+  readonly mostMs?: number;
+}
+
+export function waiterOf({ issuer, subject }: Principal): Waiter {
+  const message = 'too many of your requests wait for your roles or for keys: try again later';
+  return { name: `caller ${issuer} ${subject}`, exceeded: () => new KeyholeError('rate_limited', message) };
+}
