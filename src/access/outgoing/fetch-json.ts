@@ -1,8 +1,7 @@
 // One GET over HTTPS for a small JSON document: bounded in size and time, no redirects, a private CA if need be.
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:https';
 import type { Agents } from './connecting.js';
-import { fetchTrusting } from './trusting-fetch.js';
 
 export interface FetchJsonOptions {
   /** PEM of a private CA, which then is the only one; default is Node's own list. */
@@ -23,22 +22,45 @@ export const fetchJson = fetchJsonBy(undefined);
 
 /** @param agents - must keep no connections. `undefined` is Node's own. */
 export function fetchJsonBy(agents: Agents | undefined): FetchJson {
-  const own: Agents = { http: new HttpAgent(), https: new HttpsAgent() };
-  return async (url, { ca, deadlineMs, maxBytes }) => {
-    if (url.protocol !== 'https:') throw new Error(`${url.href} is not an https address`);
-    const answer = await fetchTrusting(
-      ca,
-      maxBytes,
-      agents ?? own,
-    )(url, {
-      headers: { Accept: 'application/json, application/jwk-set+json' },
-      signal: AbortSignal.timeout(deadlineMs),
-    });
-    if (answer.status !== 200) throw new Error(`${url.href} answered ${answer.status}`);
-    try {
-      return await answer.json();
-    } catch {
-      throw new Error(`${url.href} answered something that is not JSON`);
-    }
-  };
+  return (url, options) => fetchBy(agents?.https ?? false, url, options);
+}
+
+async function fetchBy(
+  agent: Agents['https'] | false,
+  url: URL,
+  { ca, deadlineMs, maxBytes }: FetchJsonOptions,
+): Promise<unknown> {
+  if (url.protocol !== 'https:') throw new Error(`${url.href} is not an https address`);
+  const signal = AbortSignal.timeout(deadlineMs);
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    const headers = { Accept: 'application/json, application/jwk-set+json' };
+    get(url, { agent, signal, headers, ...(ca === undefined ? {} : { ca }) })
+      .on('response', resolve)
+      .on('error', reject);
+  });
+  try {
+    if (answer.statusCode !== 200) throw new Error(`${url.href} answered ${answer.statusCode ?? 0}`);
+    return parse(url, await readBounded(url, answer, maxBytes));
+  } finally {
+    answer.destroy();
+  }
+}
+
+async function readBounded(url: URL, answer: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new Error(`${url.href} answered more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parse(url: URL, body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new Error(`${url.href} answered something that is not JSON`);
+  }
 }
