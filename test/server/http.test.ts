@@ -478,7 +478,9 @@ describe('what is not quite HTTP', () => {
       open = resolve;
     });
     const raw = await connectRaw(running.port);
-    raw.send(post({ 'Content-Length': '2' }, '{}') + 'nonsense\r\n\r\n');
+    raw.send(post({ 'Content-Length': '2' }, '{}'));
+    await expect.poll(() => running.authorizer.asked).toHaveLength(1);
+    raw.send('nonsense\r\n\r\n');
     expect(statusesOf(await raw.closed())).toEqual([]);
     open?.();
     await expect.poll(() => running.audit.events).toHaveLength(1);

@@ -372,7 +372,7 @@ describe('requests in flight', () => {
   });
 
   test('wait for a second at most', async () => {
-    vi.useFakeTimers();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const admission = new Admission();
     const limits = { ...DEFAULT_LIMITS, concurrency: 1, waiting: 2 };
     let end: (() => void) | undefined;

@@ -1,4 +1,5 @@
-// Turns of the event loop that are short while connections come.
+// When work begins: once its turn of the event loop has read all that came, a little at a time while connections come.
+import { EndOfTurn } from './end-of-turn.js';
 
 /** Requests whose work begins in one short turn. */
 const PER_TURN = 2;
@@ -8,6 +9,7 @@ const PER_TURN = 2;
  * whoever connects waits as many turns as others connected before: 400 at once for seconds.
  */
 export class ShortTurns {
+  readonly #turn = new EndOfTurn<void>(undefined);
   readonly #waiting: (() => void)[] = [];
   /** A connection came since the last turn ended: others may stand behind it. */
   #isShort = false;
@@ -21,10 +23,13 @@ export class ShortTurns {
     this.#isCounted = true;
   }
 
-  /** Resolves when work may begin: at once unless this turn is short and has had its share; first come, first served. */
+  /**
+   * Resolves when work may begin: at the end of this turn, when the body is there that came with the headers, and much is
+   * done together that came together; where turns are short, once one has room; first come, first served.
+   */
   async mayBegin(): Promise<void> {
-    if (!this.#isShort && this.#waiting.length === 0) return;
-    if (this.#begun < PER_TURN) this.#begun += 1;
+    if (!this.#isShort && this.#waiting.length === 0) await this.#turn.reached();
+    else if (this.#begun < PER_TURN) this.#begun += 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 

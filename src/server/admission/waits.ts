@@ -1,5 +1,6 @@
 // Requests that keep a place while they wait for others: for who asks, for roles, for keys, for their rate.
 import type { Limits } from '../limits.js';
+import { EndOfTurn } from './end-of-turn.js';
 import { isThereWithin } from './is-there-within.js';
 import { overloaded } from './overloaded.js';
 
@@ -41,7 +42,7 @@ export class Waits {
   readonly #named = new Map<string, number>();
   /** By name of the waiter and of what is wanted: how many want it, at hand or not. */
   readonly #wanted = new Map<string, Map<string, number>>();
-  #turn: Promise<typeof NOT_YET> | undefined;
+  readonly #turn = new EndOfTurn<typeof NOT_YET>(NOT_YET);
   #strict: NodeJS.Timeout | undefined;
 
   /**
@@ -60,7 +61,7 @@ export class Waits {
     this.#want(waiter, 1);
     try {
       const answer = work();
-      const soon = await Promise.race([answer, this.#endOfTurn()]);
+      const soon = await Promise.race([answer, this.#turn.reached()]);
       return soon === NOT_YET ? await this.until(inTime(answer), waiter, limits) : soon;
     } finally {
       this.#want(waiter, -1);
@@ -135,17 +136,6 @@ export class Waits {
     }, STRICT_MS).unref();
     this.#strict.refresh();
     return refusal;
-  }
-
-  /** One for all that ask in this turn. */
-  #endOfTurn(): Promise<typeof NOT_YET> {
-    this.#turn ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.#turn = undefined;
-        resolve(NOT_YET);
-      });
-    });
-    return this.#turn;
   }
 }
 

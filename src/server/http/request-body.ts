@@ -12,6 +12,8 @@ export class CallerGone extends Error {
   override readonly name = 'CallerGone';
 }
 
+const EMPTY = Buffer.alloc(0);
+
 const JSON_TYPE = /^application\/json[\t ]*(?:;[\t ]*charset="?utf-8"?[\t ]*)?$/i;
 
 /** @throws KeyholeError `content_type` */
@@ -39,18 +41,18 @@ export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number
   let isRefused = false;
   try {
     if (headers.contentLength !== undefined && headers.contentLength > maxBytes) throw tooLarge(maxBytes);
+    const hold = (bytes: number): void => {
+      if (body.bytes + bytes > maxBytes) throw tooLarge(maxBytes);
+      body.isWhole = exchange.request.complete || body.bytes + bytes === headers.contentLength;
+      admission.hold(body, bytes, limits);
+    };
+    if (exchange.request.complete) return bodyThatCame(exchange.request, hold);
     const arrived = async (): Promise<Buffer> => {
       if (isRefused) throw new CallerGone('nobody waits for the body any more');
       exchange.wantBody();
-      arrival = new Arrival(exchange.request, (bytes) => {
-        if (body.bytes + bytes > maxBytes) throw tooLarge(maxBytes);
-        body.isWhole = exchange.request.complete || body.bytes + bytes === headers.contentLength;
-        admission.hold(body, bytes, limits);
-      });
+      arrival = new Arrival(exchange.request, hold);
       return await arrival.bytes;
     };
-    // many that waited for one decision go on at once, their bodies long there
-    if (exchange.request.complete) return await arrived();
     const bytes = await admission.whileArriving(place, body, limits, arrived);
     if (place.wasLent) assertThere(exchange);
     return bytes;
@@ -65,6 +67,15 @@ export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number
 /** Whoever left meanwhile is not served. @throws CallerGone */
 export function assertThere({ request }: Exchange): void {
   if (!request.socket.writable) throw new CallerGone('the caller went away');
+}
+
+/** All of it: most come with their headers. @param hold - told of it before it is kept; throws where there is no room. */
+function bodyThatCame(request: IncomingMessage, hold: (bytes: number) => void): Buffer {
+  if (request.destroyed) throw new CallerGone('the caller went away');
+  assertFewPieces(request);
+  if (request.readableLength === 0) return EMPTY;
+  hold(request.readableLength);
+  return request.read() as Buffer;
 }
 
 /** A body on its way. */
@@ -89,7 +100,7 @@ class Arrival {
       };
       const keep = (piece: Buffer): void => {
         try {
-          if (request instanceof CompactMessage && request.isCrumbled) throw crumbled();
+          assertFewPieces(request);
           hold(piece.length);
           pieces.push(piece);
         } catch (error) {
@@ -112,8 +123,10 @@ class Arrival {
   }
 }
 
-function crumbled(): KeyholeError {
-  return new KeyholeError('body_invalid', 'the body comes in too many small chunks');
+/** @throws KeyholeError `body_invalid` */
+function assertFewPieces(request: IncomingMessage): void {
+  if (!(request instanceof CompactMessage && request.isCrumbled)) return;
+  throw new KeyholeError('body_invalid', 'the body comes in too many small chunks');
 }
 
 function tooLarge(maxBytes: number): KeyholeError {

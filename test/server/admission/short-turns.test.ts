@@ -19,9 +19,11 @@ async function nextTurn(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('all work begins at once where no connection comes', async () => {
+test('all work begins together at the end of its turn where no connection comes', async () => {
   ask(1, 2, 3, 4, 5);
   await Promise.resolve();
+  expect(began).toEqual([]);
+  await nextTurn();
   expect(began).toEqual([1, 2, 3, 4, 5]);
 });
 
@@ -46,6 +48,6 @@ test('once none came in a turn, all begin that wait', async () => {
   await nextTurn();
   expect(began).toEqual([1, 2, 3, 4, 5, 6, 7]);
   ask(8, 9, 10);
-  await Promise.resolve();
+  await nextTurn();
   expect(began).toHaveLength(10);
 });
