@@ -36,7 +36,10 @@ async function fetchBy(
     const headers = { Accept: 'application/json, application/jwk-set+json' };
     get(url, { agent, signal, headers, ...(ca === undefined ? {} : { ca }) })
       .on('response', resolve)
-      .on('error', reject);
+      .on('error', reject)
+      .on('close', () => {
+        reject(new Error(`${url.href} did not answer`)); // as to an upgrade that nobody asked for: Node tells no more
+      });
   });
   try {
     if (answer.statusCode !== 200) throw new Error(`${url.href} answered ${answer.statusCode ?? 0}`);

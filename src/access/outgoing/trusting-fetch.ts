@@ -42,6 +42,9 @@ export function fetchTrusting(
       request(target, { method: init.method ?? 'GET', headers, signal, agent, ...trust })
         .on('response', resolve)
         .on('error', reject)
+        .on('close', () => {
+          reject(new Error(`${target.host} did not answer`)); // as to an upgrade that nobody asked for: Node tells no more
+        })
         .end(body);
     });
     return responseOf(answer, maxBytes);
