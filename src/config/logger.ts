@@ -1,4 +1,5 @@
 // The log: JSON lines on stderr, written a moment later, never at the cost of answering.
+import { fstatSync } from 'node:fs';
 import { destination, pino, type Logger } from 'pino';
 import type { LogLevel } from './config.js';
 
@@ -30,7 +31,8 @@ export function createLog(level: LogLevel, dest: number | string, mixin?: () => 
   return {
     logger,
     flush: () => {
-      stream.sync = true; // else what is handed over now is with another thread, and `flushSync` leaves it there
+      // else what is handed over now is with another thread, and `flushSync` leaves it there; a pipe may keep us for ever
+      stream.sync = typeof dest === 'string' || fstatSync(dest).isFile();
       lines.writeAll();
       stream.flushSync();
       stream.sync = false;

@@ -157,7 +157,6 @@ export class Service {
   async #reload(): Promise<void> {
     const { logger } = this.#options;
     const loaded = await this.#load();
-    if (this.#isStopped) return;
     if ('problems' in loaded) {
       this.#refuse(loaded.problems);
       return;
@@ -167,6 +166,10 @@ export class Service {
     const result = await assemble(config, { logger, metrics: this.#metrics, tracing }, this.#assembled);
     if ('problems' in result) {
       this.#refuse(result.problems);
+      return;
+    }
+    if (this.#isStopped) {
+      result.assembled.close();
       return;
     }
     const audit = await this.#auditFor(config);

@@ -58,7 +58,11 @@ class SelfTestFailed extends Error {
 }
 
 async function tried(start: () => Promise<LoneServer>, signal: AbortSignal): Promise<void> {
-  const server = await start();
+  const starting = start();
+  const server = await untilAborted(starting, signal).catch((error: unknown) => {
+    starting.then((late) => late.close()).catch(() => undefined);
+    throw error;
+  });
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   try {
     await untilAborted(judged(server, agent), signal);

@@ -103,6 +103,7 @@ test.each<[string, Fault, string]>([
 
 test.each<[string, () => Promise<LoneServer>]>([
   ['cannot be started', () => Promise.reject(new Error('EPERM'))],
+  ['never starts', () => new Promise(() => undefined)],
   ['is too busy', () => broken(() => Promise.resolve(new Response('{}', { status: 503 })))],
   ['does not answer', () => broken(() => new Promise(() => undefined))],
   [
