@@ -60,10 +60,11 @@ export class PayloadCipher {
   /**
    * Seals a payload for a namespace, in the format that the keyring says.
    *
+   * @param onAsking - as of `DataKeys.live`.
    * @throws KeyholeError what the key service says, `key_not_configured`, `seal_failed`; never is the payload
    * itself answered.
    */
-  seal(payload: Payload, namespace: string): Payload | Promise<Payload> {
+  seal(payload: Payload, namespace: string, onAsking?: () => void): Payload | Promise<Payload> {
     return this.#reported('seal', namespace, () => {
       const { write, compress } = this.#keyring.forNamespace(namespace);
       const plaintext = writeParts(payload);
@@ -71,13 +72,17 @@ export class PayloadCipher {
         write !== KEYHOLE_V1 ||
         !needsWrapping(payload, bytesIn(plaintext), compress?.aboveBytes ?? Infinity)
       )
-        return this.#sealed(plaintext, namespace);
-      return wrapped(payload, plaintext).then((parts) => this.#sealed(parts, namespace));
+        return this.#sealed(plaintext, namespace, onAsking);
+      return wrapped(payload, plaintext).then((parts) => this.#sealed(parts, namespace, onAsking));
     });
   }
 
-  #sealed(plaintext: readonly Uint8Array[], namespace: string): Payload | Promise<Payload> {
-    const key = this.#dataKeys.live(namespace, bytesIn(plaintext));
+  #sealed(
+    plaintext: readonly Uint8Array[],
+    namespace: string,
+    onAsking?: () => void,
+  ): Payload | Promise<Payload> {
+    const key = this.#dataKeys.live(namespace, bytesIn(plaintext), onAsking);
     if (key instanceof Promise) return key.then((made) => this.#sealUnder(made, plaintext, namespace));
     return this.#sealUnder(key, plaintext, namespace);
   }

@@ -55,11 +55,12 @@ export class DataKeys {
    * The key that seals the next payload of a namespace. One message and `bytes` are taken from its limits before
    * it is handed out, so concurrent writers never pass them. Synchronous while the live key is good.
    *
+   * @param onAsking - told where it is not, before anything is asked: what it throws keeps it from being asked.
    * @throws KeyholeError `key_not_configured`, `format_not_enabled` (a format that binds no namespace, under a key
    * that serves several), or what the key service says.
    */
-  live(namespace: string, bytes: number): SealingKey | Promise<SealingKey> {
-    return this.#sealing.live(namespace, bytes);
+  live(namespace: string, bytes: number, onAsking?: () => void): SealingKey | Promise<SealingKey> {
+    return this.#sealing.live(namespace, bytes, onAsking);
   }
 
   /**

@@ -66,9 +66,12 @@ export class SealingKeys {
   }
 
   /** As `DataKeys.live`. */
-  live(namespace: string, bytes: number): SealingKey | Promise<SealingKey> {
+  live(namespace: string, bytes: number, onAsking?: () => void): SealingKey | Promise<SealingKey> {
     const key = this.#live.get(namespace);
-    if (key === undefined || !this.#take(key, namespace, bytes)) return this.#liveLater(namespace, bytes);
+    if (key === undefined || !this.#take(key, namespace, bytes)) {
+      onAsking?.();
+      return this.#liveLater(namespace, bytes);
+    }
     if (ageMs(this.#clock, key.made) > this.#maxAgeMs / 2) this.#refreshAhead(namespace, key);
     return key;
   }

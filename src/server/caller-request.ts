@@ -40,9 +40,10 @@ export interface CallerRequest {
   /**
    * A data key is not at hand: a key service is asked for it next, once a request.
    *
+   * @param wrapped - absent for a fresh one, which all that seal there share.
    * @throws KeyholeError `rate_limited`, `overloaded`: this request could not wait for it, so nothing is to be asked.
    */
-  asksForKey(wrapped: Uint8Array): void;
+  asksForKey(wrapped?: Uint8Array): void;
   /** For what is decompressed here. @throws KeyholeError `kms_unavailable` after the deadline */
   readonly inTime: Wait;
   /**

@@ -1,7 +1,11 @@
 // Work on each of many payloads that mostly answers at once, and sometimes later.
 
-/** Waits for what is not there yet, and not for ever. */
-export type Wait = <T>(later: Promise<T>) => Promise<T>;
+/**
+ * Waits for what is not there yet, and not for ever.
+ *
+ * @param settled - resolves once nothing works on it any more: what fails first leaves the rest at work.
+ */
+export type Wait = <T>(later: Promise<T>, settled: Promise<unknown>) => Promise<T>;
 
 /**
  * All results in order, or the first failure; no other failure is left without a listener, which would end the
@@ -28,7 +32,7 @@ export async function eachOf<T, R>(
     }
   }
   if (!later) return results as R[];
-  return wait(Promise.all(results));
+  return wait(Promise.all(results), Promise.allSettled(results));
 }
 
 async function rejected(error: unknown): Promise<never> {

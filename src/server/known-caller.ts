@@ -11,7 +11,6 @@ import { isPassingRefusal, type CallerRequest, type Reply, type WrittenReply } f
 import { decided, takeTurn, waiterOf, type Asking, type Waiting } from './caller-waits.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
-import type { Wait } from './each-of.js';
 import { encode } from './encode.js';
 import { errorResponse } from './error-response.js';
 import { Findings } from './findings.js';
@@ -86,10 +85,7 @@ function callerRequest(
   const { cipher, options, metrics, tracing } = turn.setup.parts;
   const { waits } = turn.admission;
   const askedFor = new Set<string>();
-  const inTime: Wait = (later) => {
-    turn.alsoWorks(later);
-    return deadline.run('kms_unavailable', () => later);
-  };
+  const beforeDeadline = <T>(later: Promise<T>): Promise<T> => deadline.run('kms_unavailable', () => later);
   const asked = <T>(waiting: Pick<Waiting, 'wanted' | 'mostMs'>, ask: Asking<T>): Promise<T> =>
     during(tracing, 'look up roles', () => decided(turn, { principal, deadline, ...waiting }, ask));
   const request: CallerRequest = {
@@ -103,6 +99,7 @@ function callerRequest(
     asksForKey: (wrapped) => {
       const refusal = waits.refusal(waiterOf(principal), options.limits);
       if (refusal !== undefined) throw refusal;
+      if (wrapped === undefined) return;
       const before = askedFor.size;
       if (askedFor.add(Buffer.from(wrapped).toString('latin1')).size === before) return;
       turn.budgets.takeKeyCall(principal, options.limits);
@@ -110,8 +107,14 @@ function callerRequest(
     browser: turn.origin === 'allowed',
     denied: options.denied,
     cipher,
-    inTime,
-    waitForKeys: (later) => waits.during(waiterOf(principal), options.limits, () => later, inTime),
+    inTime: (later, settled) => {
+      turn.alsoWorks(settled);
+      return beforeDeadline(later);
+    },
+    waitForKeys: (later, settled) => {
+      turn.alsoWorks(settled);
+      return waits.during(waiterOf(principal), options.limits, () => later, beforeDeadline);
+    },
     decide: async (action, namespace) => {
       const decision = await asked({ wanted: [namespace] }, (authorizer, signal) =>
         authorizer.decide(principal, action, namespace, signal),

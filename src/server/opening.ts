@@ -46,7 +46,8 @@ export async function openPayloads(
     asks = true;
     request.asksForKey(mark.wrappedKey);
   };
-  const wait: Wait = (later) => (asks ? request.waitForKeys(later) : request.inTime(later));
+  const wait: Wait = (later, settled) =>
+    asks ? request.waitForKeys(later, settled) : request.inTime(later, settled);
   const results = await eachOf(payloads, wait, (_payload, index) =>
     openOne(request, layers[index], marks[index], refusals, growth, onAsking),
   );

@@ -200,7 +200,7 @@ export class HttpCodecServer implements CodecServer {
         this.#connections.identified(name);
       },
       alsoWorks: (more: Promise<unknown>) => {
-        further.push(more);
+        further.push(more.then(nothing, nothing)); // not itself: the connection would keep what it answers
       },
       atEnd: (end: () => void) => {
         atEnd.push(end);
@@ -240,6 +240,10 @@ export class HttpCodecServer implements CodecServer {
     clearTimeout(late);
     await Promise.all(this.#working);
   }
+}
+
+function nothing(): void {
+  return undefined;
 }
 
 /** @throws TypeError for options that cannot be right. */

@@ -7,6 +7,7 @@ import { KeyholeError } from '../../../src/errors.js';
 import { CallerBudgets } from '../../../src/server/admission/caller-budgets.js';
 import { Waits, type Waiter } from '../../../src/server/admission/waits.js';
 import { DEFAULT_LIMITS } from '../../../src/server/limits.js';
+import { FakeWrappingKey } from '../../../src/testing.js';
 import { gate } from '../../gate.js';
 import { plantSecret } from '../../streams.js';
 import { connectRaw, head, type RawConnection } from '../http/raw-connection.js';
@@ -330,6 +331,28 @@ describe('while a key service is slow', () => {
     await Promise.all(asked);
   });
 
+  test('what is compressed under a key at hand waits for none', async () => {
+    const server = (running = await startServer({
+      ...slowly,
+      entries: (key) => [
+        { namespaces: ['*.a1b2c'], wrap: () => key, sharesKey: true, compress: { aboveBytes: 1_000 } },
+      ],
+    }));
+    const unseen = await sealedElsewhere(server, 5);
+    const body = bodyOf(plainPayload('x'.repeat(200_000)));
+    const encode = (): Promise<Answer> => server.ask('/encode', { as: 'admin', namespace: ORDERS, body });
+    expect((await encode()).status).toBe(200);
+    const slow = gate();
+    server.key.gate = slow.opened;
+    const asked = unseen.map((sealed) =>
+      server.ask('/decode', { as: 'admin', namespace: ORDERS, body: sealed }),
+    );
+    await expect.poll(() => server.audit.events, { timeout: 5_000 }).toHaveLength(2); // the fifth was refused
+    expect((await encode()).status).toBe(200);
+    slow.open();
+    await Promise.all(asked);
+  });
+
   const LARGE = 'x'.repeat(500 * 1024);
   const narrow = {
     keyCallMs: 4_000,
@@ -357,6 +380,29 @@ describe('while a key service is slow', () => {
     expect(isOnItsWay(await decode(another))).toBe(true);
     slow.open();
     await Promise.all(asked);
+    await expect.poll(async () => (await decode(another)).status).toBe(200);
+  });
+
+  test('so does that of one of whose other payloads failed at once', async () => {
+    const down = new FakeWrappingKey('down');
+    const server = (running = await startServer({
+      ...narrow,
+      entries: (key) => [
+        { namespaces: [ORDERS], wrap: () => key, sharesKey: false },
+        { namespaces: [BILLING], wrap: () => down, sharesKey: false },
+      ],
+    }));
+    const [large = '', another = ''] = await sealedElsewhere(server, 2, LARGE);
+    const codec = new EncryptionCodec({ namespace: BILLING, keys: down });
+    const small = bodyOf(...(await codec.encode([plainPayload('x')])));
+    const slow = gate();
+    server.key.gate = slow.opened;
+    down.failure = new KeyholeError('key_unavailable', 'down');
+    const decode = (body: string): Promise<Answer> =>
+      server.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+    expect((await decode(together(large, small))).code()).toBe('kms_unavailable');
+    expect(isOnItsWay(await decode(another))).toBe(true);
+    slow.open();
     await expect.poll(async () => (await decode(another)).status).toBe(200);
   });
 
