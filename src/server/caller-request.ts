@@ -25,6 +25,22 @@ export interface WrittenReply extends Pick<Reply, 'outcome'> {
   readonly body: Buffer;
 }
 
+/**
+ * While data keys are slow to come, one caller's requests keep a part of the places, and leave the others to those whose
+ * keys are at hand.
+ */
+export interface KeyWait {
+  /**
+   * A data key is not at hand: a key service is asked for it next, once a request.
+   *
+   * @param wrapped - absent for a fresh one, which all that seal there share.
+   * @throws KeyholeError `rate_limited`, `overloaded`: this request could not wait for it, so nothing is to be asked.
+   */
+  readonly onAsking: (wrapped?: Uint8Array) => void;
+  /** @throws KeyholeError `kms_unavailable` after the deadline; where a key was asked for `rate_limited`, `overloaded` */
+  readonly wait: Wait;
+}
+
 export interface CallerRequest {
   readonly principal: Principal;
   readonly action: Action;
@@ -37,22 +53,8 @@ export interface CallerRequest {
   readonly findings: Findings;
   /** @throws KeyholeError `rate_limited` where this caller's requests had key services asked too often. */
   assertKeyCallsLeft(): void;
-  /**
-   * A data key is not at hand: a key service is asked for it next, once a request.
-   *
-   * @param wrapped - absent for a fresh one, which all that seal there share.
-   * @throws KeyholeError `rate_limited`, `overloaded`: this request could not wait for it, so nothing is to be asked.
-   */
-  asksForKey(wrapped?: Uint8Array): void;
-  /** For what is decompressed here. @throws KeyholeError `kms_unavailable` after the deadline */
-  readonly inTime: Wait;
-  /**
-   * For data keys. While they are slow to come, one caller's requests keep a part of the places, and leave the others to
-   * those whose keys are at hand.
-   *
-   * @throws KeyholeError `kms_unavailable` after the deadline; `rate_limited`, `overloaded`
-   */
-  readonly waitForKeys: Wait;
+  /** For what is decompressed and compressed here, and for data keys; one for all that a request waits for at once. */
+  keyWait(): KeyWait;
   /** Asks the policy. @throws KeyholeError `authz_unavailable` */
   decide(action: Action, namespace: string): Promise<Decision>;
   /**

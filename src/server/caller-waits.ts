@@ -6,6 +6,7 @@ import { KeyholeError } from '../errors.js';
 import { beyondRate } from './admission/caller-budgets.js';
 import type { CallerDeadline } from './admission/caller-deadline.js';
 import type { Waiter } from './admission/waits.js';
+import type { KeyWait } from './caller-request.js';
 import { MAX_WAIT_MS } from './limits.js';
 import type { Turn } from './turn.js';
 
@@ -55,7 +56,32 @@ export interface Waiting {
   readonly mostMs?: number;
 }
 
-export function waiterOf({ issuer, subject }: Principal): Waiter {
+/** One for all that a request waits for at once. */
+export function keyWait(turn: Turn, principal: Principal, deadline: CallerDeadline): KeyWait {
+  const { limits } = turn.setup.parts.options;
+  const { waits } = turn.admission;
+  const waiter = waiterOf(principal);
+  const inTime = <T>(later: Promise<T>): Promise<T> => deadline.run('kms_unavailable', () => later);
+  const askedFor = new Set<string>();
+  let asks = false;
+  return {
+    onAsking: (wrapped) => {
+      asks = true;
+      const refusal = waits.refusal(waiter, limits);
+      if (refusal !== undefined) throw refusal;
+      if (wrapped === undefined) return;
+      const before = askedFor.size;
+      if (askedFor.add(Buffer.from(wrapped).toString('latin1')).size === before) return;
+      turn.budgets.takeKeyCall(principal, limits);
+    },
+    wait: (later, settled) => {
+      turn.alsoWorks(settled);
+      return asks ? waits.during(waiter, limits, () => later, inTime) : inTime(later);
+    },
+  };
+}
+
+function waiterOf({ issuer, subject }: Principal): Waiter {
   const message = 'too many of your requests wait for your roles or for keys: try again later';
   return { name: `caller ${issuer} ${subject}`, exceeded: () => new KeyholeError('rate_limited', message) };
 }

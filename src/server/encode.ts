@@ -3,7 +3,7 @@ import type { Payload } from '@temporalio/common';
 import { readMark } from '../codec/marks.js';
 import { KeyholeError } from '../errors.js';
 import type { CallerRequest, Reply } from './caller-request.js';
-import { eachOf, type Wait } from './each-of.js';
+import { eachOf } from './each-of.js';
 import { isNotice } from './notice.js';
 
 /**
@@ -27,13 +27,7 @@ export async function encode(request: CallerRequest): Promise<Reply> {
       'a value is a notice of this server, not what was hidden behind it',
     );
   }
-  let asks = false;
-  const onAsking = (): void => {
-    asks = true;
-    request.asksForKey();
-  };
-  const wait: Wait = (later, settled) =>
-    asks ? request.waitForKeys(later, settled) : request.inTime(later, settled);
+  const { onAsking, wait } = request.keyWait();
   const sealed = await eachOf(payloads, wait, (payload) =>
     cipher.isOwn(payload, namespace) ? payload : cipher.seal(payload, namespace, onAsking),
   );

@@ -8,7 +8,7 @@ import { isKeyholeError, KeyholeError } from '../errors.js';
 import type { CallerDeadline } from './admission/caller-deadline.js';
 import { shareOf, shareOfRefused, type Share } from './admission/share.js';
 import { isPassingRefusal, type CallerRequest, type Reply, type WrittenReply } from './caller-request.js';
-import { decided, takeTurn, waiterOf, type Asking, type Waiting } from './caller-waits.js';
+import { decided, keyWait, takeTurn, type Asking, type Waiting } from './caller-waits.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
 import { encode } from './encode.js';
@@ -83,9 +83,6 @@ function callerRequest(
   { principal, action, namespace, deadline, findings }: Asked,
 ): CallerRequest {
   const { cipher, options, metrics, tracing } = turn.setup.parts;
-  const { waits } = turn.admission;
-  const askedFor = new Set<string>();
-  const beforeDeadline = <T>(later: Promise<T>): Promise<T> => deadline.run('kms_unavailable', () => later);
   const asked = <T>(waiting: Pick<Waiting, 'wanted' | 'mostMs'>, ask: Asking<T>): Promise<T> =>
     during(tracing, 'look up roles', () => decided(turn, { principal, deadline, ...waiting }, ask));
   const request: CallerRequest = {
@@ -96,25 +93,10 @@ function callerRequest(
     assertKeyCallsLeft: () => {
       turn.budgets.assertKeyCallsLeft(principal, options.limits);
     },
-    asksForKey: (wrapped) => {
-      const refusal = waits.refusal(waiterOf(principal), options.limits);
-      if (refusal !== undefined) throw refusal;
-      if (wrapped === undefined) return;
-      const before = askedFor.size;
-      if (askedFor.add(Buffer.from(wrapped).toString('latin1')).size === before) return;
-      turn.budgets.takeKeyCall(principal, options.limits);
-    },
     browser: turn.origin === 'allowed',
     denied: options.denied,
     cipher,
-    inTime: (later, settled) => {
-      turn.alsoWorks(settled);
-      return beforeDeadline(later);
-    },
-    waitForKeys: (later, settled) => {
-      turn.alsoWorks(settled);
-      return waits.during(waiterOf(principal), options.limits, () => later, beforeDeadline);
-    },
+    keyWait: () => keyWait(turn, principal, deadline),
     decide: async (action, namespace) => {
       const decision = await asked({ wanted: [namespace] }, (authorizer, signal) =>
         authorizer.decide(principal, action, namespace, signal),

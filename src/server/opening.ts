@@ -3,8 +3,8 @@ import type { Payload } from '@temporalio/common';
 import { Growth } from '../codec/growth.js';
 import { readMark, type Mark, type SealedMark } from '../codec/marks.js';
 import { isKeyholeError, isPassing, KeyholeError, type KeyholeErrorCode } from '../errors.js';
-import { isPassingRefusal, type CallerRequest } from './caller-request.js';
-import { eachOf, type Wait } from './each-of.js';
+import { isPassingRefusal, type CallerRequest, type KeyWait } from './caller-request.js';
+import { eachOf } from './each-of.js';
 import { MAX_DATA_KEYS, MAX_OTHER_NAMESPACES } from './limits.js';
 
 /** What became of one payload. */
@@ -35,19 +35,13 @@ export async function openPayloads(
   payloads: readonly Payload[],
 ): Promise<readonly Opened[]> {
   const growth = new Growth();
-  const layers = await unpackAll(request, payloads, growth);
+  const { onAsking, wait } = request.keyWait();
+  const layers = await unpackAll(request, payloads, growth, wait);
   const marks = readMarks(layers);
   assertFewDataKeys(marks);
   if (marks.some(isSealed)) request.assertKeyCallsLeft();
   request.findings.ciphertexts(payloads.filter((_payload, index) => isClosed(marks[index])));
   const refusals = await judgeNamespaces(request, marks);
-  let asks = false;
-  const onAsking = (mark: SealedMark): void => {
-    asks = true;
-    request.asksForKey(mark.wrappedKey);
-  };
-  const wait: Wait = (later, settled) =>
-    asks ? request.waitForKeys(later, settled) : request.inTime(later, settled);
   const results = await eachOf(payloads, wait, (_payload, index) =>
     openOne(request, layers[index], marks[index], refusals, growth, onAsking),
   );
@@ -57,11 +51,12 @@ export async function openPayloads(
 
 /** Takes off an outer compression, where such are read. */
 function unpackAll(
-  { cipher, namespace, inTime }: CallerRequest,
+  { cipher, namespace }: CallerRequest,
   payloads: readonly Payload[],
   growth: Growth,
+  wait: KeyWait['wait'],
 ): Promise<readonly Layer[]> {
-  return eachOf(payloads, inTime, (payload) => {
+  return eachOf(payloads, wait, (payload) => {
     try {
       const layer = cipher.unpacked(payload, namespace);
       if (!(layer instanceof Promise)) return layer;
@@ -161,7 +156,7 @@ function openOne(
   mark: Read | undefined,
   refusals: ReadonlyMap<string, KeyholeError>,
   growth: Growth,
-  onAsking: (mark: SealedMark) => void,
+  onAsking: KeyWait['onAsking'],
 ): Opened | Promise<Opened> {
   if (layer === undefined || mark === undefined || isKeyholeError(layer) || isKeyholeError(mark)) {
     return failed(isKeyholeError(mark) ? mark : new KeyholeError('internal', 'a payload was lost'));
@@ -173,7 +168,7 @@ function openOne(
   if (error !== undefined) return { kind: isPassingRefusal(error) ? 'failed' : 'refused', error };
   try {
     const opened = request.cipher.open(layer, mark, namespace, () => {
-      onAsking(mark);
+      onAsking(mark.wrappedKey);
     });
     if (!(opened instanceof Promise)) return done(opened);
     return opened.then((inside) => growth.taken(layer, inside)).then(done, failed);
