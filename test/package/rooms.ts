@@ -11,7 +11,7 @@ export const ROOMS = {
   codec: ['keys', 'errors', 'observer'],
   access: ['aborting', 'clock', 'errors', 'observer', 'pattern'],
   server: ['codec', 'access', 'clock', 'errors', 'observer'],
-  config: ['server', 'codec', 'access', 'keys', 'errors', 'observer', 'pattern'],
+  config: ['server', 'codec', 'access', 'keys', 'aborting', 'clock', 'errors', 'observer', 'pattern'],
   dev: ['config', 'server', 'codec', 'access', 'keys', 'aborting', 'errors', 'observer'],
   cli: ['dev', 'config', 'server', 'codec', 'access', 'keys', 'testing', 'errors', 'observer'],
   index: ['codec', 'keys', 'aborting', 'errors', 'observer'],
