@@ -31,7 +31,7 @@ export function createLog(level: LogLevel, dest: number | string, mixin?: () => 
   return {
     logger,
     flush: () => {
-      // else what is handed over now is with another thread, and `flushSync` leaves it there; a pipe may keep us for ever
+      // else what is handed over now is with another thread, and `flushSync` leaves it there; but a pipe may never take it
       stream.sync = typeof dest === 'string' || fstatSync(dest).isFile();
       lines.writeAll();
       stream.flushSync();

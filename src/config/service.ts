@@ -46,13 +46,12 @@ export async function startService(options: ServiceOptions): Promise<StartResult
     await metrics.close();
     return result;
   }
-  void result.assembled.warm();
   const copy = new AuditCopy(logger, metrics);
   const close = async (): Promise<void> => {
     result.assembled.close();
     await Promise.all([copy.close(), metrics.close()]);
   };
-  const opened = await openedLast(options, metrics, copy).catch(async (error: unknown) => {
+  const opened = await openedLast(options, result.assembled, metrics, copy).catch(async (error: unknown) => {
     await close();
     throw error;
   });
@@ -72,11 +71,17 @@ export async function startService(options: ServiceOptions): Promise<StartResult
  *
  * @throws Error with one sentence where an address cannot be listened on, or the self-test fails.
  */
-async function openedLast(options: ServiceOptions, metrics: Metrics, copy: AuditCopy): Promise<AuditResult> {
+async function openedLast(
+  options: ServiceOptions,
+  assembled: Assembled,
+  metrics: Metrics,
+  copy: AuditCopy,
+): Promise<AuditResult> {
   const { config, logger } = options;
-  await selfTest({ logger });
   const problems = await tryAudit(config);
   if (problems.length > 0) return { problems };
+  void assembled.warm();
+  await selfTest({ logger });
   await assertCanListen(config.metrics, 'metrics.listen');
   await assertCanListen(config.server.listen, 'listen');
   await copy.use(config);
@@ -168,16 +173,14 @@ export class Service {
       this.#refuse(result.problems);
       return;
     }
-    if (this.#isStopped) {
-      result.assembled.close();
-      return;
-    }
+    if (await this.#isTooLate(result.assembled)) return;
     const audit = await this.#auditFor(config);
     if ('problems' in audit) {
       result.assembled.close();
       this.#refuse(audit.problems);
       return;
     }
+    if (await this.#isTooLate(result.assembled, audit.audit)) return;
     await this.#recordChange(config, audit.audit).catch((error: unknown) => {
       result.assembled.close();
       throw error;
@@ -204,6 +207,14 @@ export class Service {
     } finally {
       clearTimeout(late);
     }
+  }
+
+  /** After a stop nothing is taken into use any more; closes what was opened for it. */
+  async #isTooLate(assembled: Assembled, audit = this.#audit): Promise<boolean> {
+    if (!this.#isStopped) return false;
+    assembled.close();
+    if (audit !== this.#audit) await audit.close();
+    return true;
   }
 
   /** A file that is new begins with it. @throws KeyholeError `audit_unavailable`: then the old one stays. */
