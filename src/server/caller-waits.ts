@@ -64,9 +64,11 @@ export function keyWait(turn: Turn, principal: Principal, deadline: CallerDeadli
   const inTime = <T>(later: Promise<T>): Promise<T> => deadline.run('kms_unavailable', () => later);
   const askedFor = new Set<string>();
   let asks = false;
+  let told = (): void => undefined;
   return {
     onAsking: (wrapped) => {
       asks = true;
+      told();
       const refusal = waits.refusal(waiter, limits);
       if (refusal !== undefined) throw refusal;
       if (wrapped === undefined) return;
@@ -74,9 +76,11 @@ export function keyWait(turn: Turn, principal: Principal, deadline: CallerDeadli
       if (askedFor.add(Buffer.from(wrapped).toString('latin1')).size === before) return;
       turn.budgets.takeKeyCall(principal, limits);
     },
-    wait: (later, settled) => {
+    wait: async (later, settled) => {
       turn.alsoWorks(settled);
-      return asks ? waits.during(waiter, limits, () => later, inTime) : inTime(later);
+      // what is compressed first is not asked for until then
+      if (!asks) await inTime(Promise.race([later, new Promise<void>((resolve) => (told = resolve))]));
+      return asks ? await waits.during(waiter, limits, () => later, inTime) : await later;
     },
   };
 }

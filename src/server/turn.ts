@@ -33,7 +33,7 @@ export interface Turn {
   readonly onRecord: () => void;
   /** To be called once it is known who asks. */
   readonly identified: () => void;
-  /** To be told of work that may go on when nobody waits for it any more. */
+  /** To be told of work that may go on when nobody waits for it any more; it must need no record: a stop does not wait. */
   readonly alsoWorks: (work: Promise<unknown>) => void;
   /** Runs once the answer has left, or the connection is gone, and nothing works on the request any more. */
   readonly atEnd: (end: () => void) => void;

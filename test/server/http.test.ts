@@ -329,6 +329,18 @@ describe('no byte of the body is read before the decision', () => {
     allowed.end();
   });
 
+  const plain = `${head('/decode', { ...BASE, 'Content-Length': '2', Authorization: ADMIN })}{}`;
+
+  test('who asks first and sends it all the same is answered, and so is what comes behind it', async () => {
+    const expecting = { ...BASE, 'Content-Length': '2', Expect: '100-continue', Authorization: ADMIN };
+    const raw = await connectRaw(running.port);
+    raw.send(`${head('/decode', expecting)}{}${plain}`);
+    const received = await raw.until((text) => text.split('"payloads"').length === 3);
+    expect(statusesOf(received)).toEqual([100, 200, 200]);
+    expect(received).not.toMatch(/connection: close/i);
+    raw.end();
+  });
+
   test('a refused body is not taken for the next request on the connection', async () => {
     const raw = await connectRaw(running.port);
     const smuggled = head('/decode', { ...BASE, Authorization: ADMIN, 'Content-Length': '2' }) + '{}';

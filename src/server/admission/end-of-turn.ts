@@ -9,7 +9,7 @@ export class EndOfTurn<T> {
     this.#value = value;
   }
 
-  /** Resolves once all is read that has come until now. */
+  /** Resolves once this turn has read what came, as far as it fits into buffers. */
   reached(): Promise<T> {
     this.#reached ??= new Promise((resolve) => {
       setImmediate(() => {

@@ -1,4 +1,4 @@
-// When work begins: once its turn of the event loop has read all that came, a little at a time while connections come.
+// When work begins: at the end of its turn of the event loop, or a little at a time while connections come.
 import { EndOfTurn } from './end-of-turn.js';
 
 /** Requests whose work begins in one short turn. */

@@ -46,7 +46,10 @@ export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number
       body.isWhole = exchange.request.complete || body.bytes + bytes === headers.contentLength;
       admission.hold(body, bytes, limits);
     };
-    if (exchange.request.complete) return bodyThatCame(exchange.request, hold);
+    if (exchange.request.complete) {
+      exchange.wantBody();
+      return bodyThatCame(exchange.request, hold);
+    }
     const arrived = async (): Promise<Buffer> => {
       if (isRefused) throw new CallerGone('nobody waits for the body any more');
       exchange.wantBody();
@@ -61,6 +64,8 @@ export async function readBody(turn: TurnInPlace, share: Share, maxBytes: number
     arrival?.stop();
     exchange.closes = true;
     throw error;
+  } finally {
+    arrival = undefined; // the connection keeps what runs at the end, and with it all that is named here
   }
 }
 
@@ -81,7 +86,7 @@ function bodyThatCame(request: IncomingMessage, hold: (bytes: number) => void): 
 /** A body on its way. */
 class Arrival {
   readonly bytes: Promise<Buffer>;
-  /** Does nothing once all is there. */
+  /** Nobody waits for it any more. */
   stop: () => void = () => undefined;
 
   /** @param hold - told of each piece before it is kept; throws where there is no room for it. */

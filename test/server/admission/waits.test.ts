@@ -353,6 +353,26 @@ describe('while a key service is slow', () => {
     await Promise.all(asked);
   });
 
+  test('what is compressed first waits for its key as anything else', async () => {
+    const server = (running = await startServer({
+      ...slowly,
+      entries: (key) => [
+        { namespaces: ['*.a1b2c'], wrap: () => key, sharesKey: true, compress: { aboveBytes: 1_000 } },
+      ],
+    }));
+    const slow = gate();
+    server.key.gate = slow.opened;
+    const body = bodyOf(plainPayload('x'.repeat(2_000)));
+    const asked = Array.from({ length: 8 }, (_, index) =>
+      server.ask('/encode', { as: 'writer', namespace: `n${index}.a1b2c`, body }),
+    );
+    await expect.poll(() => server.audit.events, { timeout: 5_000 }).toHaveLength(4);
+    expect((await asAdmin(server)).status).toBe(200);
+    slow.open();
+    const statuses = (await Promise.all(asked)).map(({ status }) => status).sort();
+    expect(statuses).toEqual([200, 200, 200, 200, 429, 429, 429, 429]);
+  });
+
   const LARGE = 'x'.repeat(500 * 1024);
   const narrow = {
     keyCallMs: 4_000,

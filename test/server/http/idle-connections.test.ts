@@ -29,6 +29,18 @@ async function keptMib(): Promise<number> {
   return process.memoryUsage().arrayBuffers / MIB;
 }
 
+async function connected({ port }: RunningServer): Promise<RawConnection> {
+  const raw = await connectRaw(port);
+  opened.push(raw);
+  return raw;
+}
+
+function headOf(body: string): string {
+  const headers = { Host: 'x', 'Content-Type': 'application/json', 'X-Namespace': ORDERS };
+  const more = { Authorization: `Bearer ${TOKENS.admin}`, 'Content-Length': String(body.length) };
+  return head('/decode', { ...headers, ...more });
+}
+
 test('large payloads that were opened are gone once they were answered, though their connections stay', async () => {
   const server = (running = await startServer({
     entries: (key) => [
@@ -39,17 +51,28 @@ test('large payloads that were opened are gone once they were answered, though t
   const text = numbers.join(' ').slice(0, MIB); // compresses, but not as a bomb does
   const payload = await server.cipher.seal(plainPayload(text), ORDERS);
   const body = bodyOf(...Array.from({ length: 8 }, () => payload));
-  const headers = { Host: 'x', 'Content-Type': 'application/json', 'X-Namespace': ORDERS };
-  const more = { Authorization: `Bearer ${TOKENS.admin}`, 'Content-Length': String(body.length) };
   const before = await keptMib();
   for (let connection = 1; connection <= CONNECTIONS; connection += 1) {
-    const raw = await connectRaw(server.port);
-    opened.push(raw);
+    const raw = await connected(server);
     let bytes = 0;
     raw.socket.on('data', (chunk: Buffer) => (bytes += chunk.length));
-    raw.send(`${head('/decode', { ...headers, ...more })}${body}`);
+    raw.send(`${headOf(body)}${body}`);
     await expect.poll(() => bytes, PATIENT).toBeGreaterThan((8 * MIB * 4) / 3); // base64
   }
   expect(server.audit.events.map(({ payloads }) => payloads.opened)).toEqual(Array(CONNECTIONS).fill(8));
   await expect.poll(async () => (await keptMib()) - before, PATIENT).toBeLessThan(3 * CONNECTIONS);
+});
+
+test('a large body that came in pieces is gone too', async () => {
+  const server = (running = await startServer());
+  const body = `{}${' '.repeat(4 * MIB)}`;
+  const before = await keptMib();
+  for (let connection = 1; connection <= CONNECTIONS; connection += 1) {
+    const raw = await connected(server);
+    raw.send(`${headOf(body)}${body.slice(0, 1_000)}`);
+    await expect.poll(() => server.authorizer.asked, PATIENT).toHaveLength(connection);
+    raw.send(body.slice(1_000));
+    await raw.until((text) => text.includes(' 200 '));
+  }
+  await expect.poll(async () => (await keptMib()) - before, PATIENT).toBeLessThan(CONNECTIONS);
 });
