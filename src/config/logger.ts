@@ -24,6 +24,7 @@ type LogStream = ReturnType<typeof destination> & { sync?: boolean };
  */
 export function createLog(level: LogLevel, dest: number | string, mixin?: () => object): Log {
   const stream: LogStream = destination({ dest, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES });
+  const isFile = typeof dest === 'string' || fstatSync(dest).isFile();
   outliveItsFile(stream);
   const lines = new Lines(stream);
   const common = { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime };
@@ -32,7 +33,7 @@ export function createLog(level: LogLevel, dest: number | string, mixin?: () => 
     logger,
     flush: () => {
       // else what is handed over now is with another thread, and `flushSync` leaves it there; but a pipe may never take it
-      stream.sync = typeof dest === 'string' || fstatSync(dest).isFile();
+      stream.sync = isFile;
       lines.writeAll();
       stream.flushSync();
       stream.sync = false;
