@@ -100,6 +100,7 @@ export class Connections {
   ended(name: string, request: InProgress): void {
     const connection = this.#open.get(name);
     if (connection?.requests.delete(request) !== true) return;
+    if (connection.last === request && !request.closes) connection.last = undefined; // with its headers and its token
     if (this.#closing && connection.requests.size === 0) connection.socket.destroySoon();
     else if (!connection.socket.destroyed) this.#lineUp(connection);
   }

@@ -1,8 +1,11 @@
 // What a connection keeps that is idle: nothing of what it answered.
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, expect, test } from 'vitest';
 import { bodyOf, ORDERS, plainPayload, startServer, TOKENS, type RunningServer } from '../running-server.js';
+import { Connections, nameOf } from '../../../src/server/http/connections.js';
 import { connectRaw, head, type RawConnection } from './raw-connection.js';
 
 const CONNECTIONS = 10;
@@ -75,4 +78,26 @@ test('a large body that came in pieces is gone too', async () => {
     await raw.until((text) => text.includes(' 200 '));
   }
   await expect.poll(async () => (await keptMib()) - before, PATIENT).toBeLessThan(CONNECTIONS);
+});
+
+test('nor does it keep the request that ended last, with its token', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const connections = new Connections();
+  connections.opened(socket, undefined, { most: 10, ofStrangers: 10 });
+  const name = nameOf(socket);
+  const ended = (): WeakRef<object> => {
+    const request = { answered: true, closes: false, connectionClosed: () => undefined };
+    connections.began(name, request, 100);
+    connections.ended(name, request);
+    return new WeakRef(request);
+  };
+  const last = ended();
+  await keptMib();
+  expect(last.deref()).toBeUndefined();
+  expect(connections.size).toBe(1);
+  client.destroy();
+  await once(server.close(), 'close');
 });
