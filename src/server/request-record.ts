@@ -20,14 +20,16 @@ export interface Outcome {
  * @throws KeyholeError `audit_unavailable`
  */
 export async function putOnRecord(turn: Turn, request: CallerRequest, outcome: Outcome): Promise<void> {
-  const { clock, setup } = turn;
+  const { admission, clock, setup } = turn;
   const { audit, metrics, tracing } = setup.parts;
   metrics?.payloads('passed', request.findings.passed);
   metrics?.payloads('refused', request.findings.refused);
   const event = auditEvent(turn, request, outcome);
   const startedMs = clock.monotonic();
   await during(tracing, 'commit record', () =>
-    new CallerDeadline(clock, RECORD_DEADLINE_MS).run('audit_unavailable', () => audit.append(event)),
+    new CallerDeadline(clock, RECORD_DEADLINE_MS).run('audit_unavailable', () =>
+      admission.whileRecorded((moreSoon) => audit.append(event, moreSoon)),
+    ),
   );
   metrics?.recorded(clock.monotonic() - startedMs);
 }

@@ -3,7 +3,13 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { pino } from 'pino';
 import type { Payload } from '@temporalio/common';
-import type { AuditEvent, AuditLog, StrangerRefusal, Visit } from '../../src/access/audit/audit-log.js';
+import type {
+  AuditEvent,
+  AuditLog,
+  MoreSoon,
+  StrangerRefusal,
+  Visit,
+} from '../../src/access/audit/audit-log.js';
 import type { Action, Authorizer, Decision } from '../../src/access/policy.js';
 import type { Authenticator, Principal } from '../../src/access/principal.js';
 import type { SignIn } from '../../src/access/sign-in/sign-in.js';
@@ -93,12 +99,15 @@ export class TableAuthorizer implements Authorizer {
 
 export class MemoryAuditLog implements AuditLog {
   readonly events: AuditEvent[] = [];
+  /** Of each, whether more were said to come. */
+  readonly moreSoon: boolean[] = [];
   readonly visits: Visit[] = [];
   readonly strangers: StrangerRefusal[] = [];
   failure: Error | undefined;
   gate: Promise<void> | undefined;
 
-  async append(event: AuditEvent): Promise<void> {
+  async append(event: AuditEvent, moreSoon: MoreSoon = () => false): Promise<void> {
+    this.moreSoon.push(moreSoon());
     await this.gate;
     if (this.failure !== undefined) throw this.failure;
     keepStream('server-audit', JSON.stringify(event));

@@ -54,13 +54,17 @@ export interface Visit {
   readonly namespaces: readonly string[];
 }
 
+/** Whether others will soon hand in theirs: what makes a record durable waits for those a fraction of a millisecond. */
+export type MoreSoon = () => boolean;
+
 export interface AuditLog {
   /**
    * Resolves once the record is durable.
    *
+   * @param moreSoon - Default is that it is the last one.
    * @throws KeyholeError `audit_unavailable` if it cannot be made durable within 1 s.
    */
-  append(event: AuditEvent): Promise<void>;
+  append(event: AuditEvent, moreSoon?: MoreSoon): Promise<void>;
   /** As `append`. */
   appendVisit(visit: Visit): Promise<void>;
   /** Counts the refusal of somebody who is not known; told within a minute, and at the end. Never throws. */

@@ -2,7 +2,7 @@
 import { untilAborted } from '../../aborting.js';
 import { systemClock, type Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
-import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
+import type { AuditEvent, AuditLog, MoreSoon, Visit } from './audit-log.js';
 import { AuditFile, type AuditFilePlace, type OnLines } from './chain-file.js';
 import { Checkpoints, type CheckpointOptions } from './checkpoints.js';
 import { DiskReserve, type DiskReserveOptions } from './disk-reserve.js';
@@ -81,7 +81,7 @@ class FileAuditLog implements AuditLog {
     this.#reserve = new DiskReserve(place.path, { clock, deadlineMs, ...(spaceOf && { spaceOf }) });
     this.#strangers = new StrangerRefusals({
       clock,
-      write: (record) => this.#open().append(record, 0),
+      write: (record) => this.#open().append(record, { requests: 0 }),
       hasRoom: () => this.#reserve.hasRoom(),
       ...(strangersMs !== undefined && { everyMs: strangersMs }),
     });
@@ -91,8 +91,9 @@ class FileAuditLog implements AuditLog {
   }
 
   /** Where little room is left, only what was allowed gets a record: nobody who may do nothing here can fill the disk. */
-  async append(event: AuditEvent): Promise<void> {
-    await this.#append(requestRecord(event, this.#settings.clock.wall()), event.why !== undefined);
+  async append(event: AuditEvent, moreSoon?: MoreSoon): Promise<void> {
+    const record = requestRecord(event, this.#settings.clock.wall());
+    await this.#append(record, event.why !== undefined, moreSoon);
   }
 
   async appendVisit(visit: Visit): Promise<void> {
@@ -101,9 +102,10 @@ class FileAuditLog implements AuditLog {
 
   async configured(digest: string | undefined): Promise<void> {
     const { clock, configured } = this.#settings;
-    await this.#open().append(configurationRecord(digest, clock.wall()), 0, () => {
+    const onLate = (): void => {
       this.#misnames = true;
-    });
+    };
+    await this.#open().append(configurationRecord(digest, clock.wall()), { requests: 0, onLate });
     configured(digest);
   }
 
@@ -153,17 +155,18 @@ class FileAuditLog implements AuditLog {
     await this.#strangers.end();
     const last = this.#takeCurrent();
     if (last === undefined) return;
-    for (const record of this.#corrections()) await last.commits.append(record, 0).catch(() => undefined);
+    for (const record of this.#corrections())
+      await last.commits.append(record, { requests: 0 }).catch(() => undefined);
     await last.commits.end();
     await this.#finish(last);
     this.#checkpoints.end();
   }
 
-  async #append(record: AuditRecord, fromReserve: boolean): Promise<void> {
+  async #append(record: AuditRecord, fromReserve: boolean, moreSoon?: MoreSoon): Promise<void> {
     const hasRoom = fromReserve || (await this.#reserve.hasRoom());
     const commits = this.#open();
     if (!hasRoom) throw commits.refusal();
-    await commits.append(record);
+    await commits.append(record, { moreSoon });
   }
 
   /** @throws KeyholeError `audit_unavailable`: it is closed. */

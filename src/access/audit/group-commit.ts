@@ -1,6 +1,7 @@
 // Records on their way to something durable: those that wait while one write is synced share the next one.
 import type { Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
+import type { MoreSoon } from './audit-log.js';
 import { gapRecord, type AuditRecord, type Gap } from './record.js';
 
 export interface GroupCommitOptions {
@@ -10,6 +11,16 @@ export interface GroupCommitOptions {
   readonly refusals: Refusals;
   readonly deadlineMs: number;
   readonly clock: Clock;
+}
+
+/** How a record is handed in. */
+export interface Handing {
+  /** How many requests are refused with it, where it cannot be made durable. Default is 1. */
+  readonly requests?: number;
+  /** Called before the next write if it became durable after it was refused. */
+  readonly onLate?: () => void;
+  /** Default is that it is the last one. */
+  readonly moreSoon?: MoreSoon | undefined;
 }
 
 /** How many records were refused since the last one that became durable. */
@@ -45,6 +56,12 @@ const EARLY_MS = 1;
 /** Beyond it a record is refused at once, so that a sink that hangs costs no more than this. */
 const MAX_WAITING = 1_024;
 
+/**
+ * Turns of the event loop for which a write waits for records that will soon be there: to sync takes many times as much
+ * of a processor as one of them (PostgreSQL has `commit_delay` for the same).
+ */
+const MAX_TURNS = 8;
+
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #waiting = new Set<Waiting>();
@@ -54,7 +71,9 @@ export class GroupCommit {
   /** The write under way has taken longer than the deadline: whoever comes meanwhile need not wait for it. */
   #stuck = false;
   /** When it began, on the clock of timers. */
-  #beganMs = 0;
+  #beganMs = Infinity;
+  /** As whoever handed in the last record says. */
+  #moreSoon: MoreSoon = () => false;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -63,15 +82,15 @@ export class GroupCommit {
   /**
    * Resolves once the record is durable.
    *
-   * @param requests - how many requests are refused with it, where it cannot be.
-   * @param onLate - called before the next write if it became durable after it was refused.
    * @throws KeyholeError `audit_unavailable` if it is not within the deadline, or too many wait already. The record may
    * still be written later.
    */
-  async append(record: AuditRecord, requests = 1, onLate?: () => void): Promise<void> {
+  async append(record: AuditRecord, handing: Handing = {}): Promise<void> {
+    const { requests = 1, onLate, moreSoon = () => false } = handing;
     if (this.#stuck || this.#pending.size >= MAX_WAITING) throw this.refusal(requests);
     const durable = this.#enqueue(record, requests, onLate);
     this.#pending.add(durable);
+    this.#moreSoon = moreSoon;
     if (!this.#committing) this.#running = this.#run();
     try {
       await durable;
@@ -105,7 +124,9 @@ export class GroupCommit {
     await this.settled();
     const { refusals, clock } = this.#options;
     const gap = refusals.take();
-    if (gap !== undefined) await this.append(gapRecord(gap, clock.wall()), 0).catch(() => undefined);
+    if (gap !== undefined) {
+      await this.append(gapRecord(gap, clock.wall()), { requests: 0 }).catch(() => undefined);
+    }
   }
 
   /** What is thrown for want of a record; it counts for the next gap. */
@@ -120,7 +141,7 @@ export class GroupCommit {
     return performance.now() - this.#beganMs + EARLY_MS;
   }
 
-  #enqueue(record: AuditRecord, requests: number, onLate?: () => void): Promise<void> {
+  #enqueue(record: AuditRecord, requests: number, onLate: Handing['onLate']): Promise<void> {
     const { deadlineMs } = this.#options;
     return new Promise((resolve, reject) => {
       let open = true;
@@ -154,10 +175,12 @@ export class GroupCommit {
   async #run(): Promise<void> {
     this.#committing = true;
     while (this.#waiting.size > 0) {
+      for (let turns = 0; turns < MAX_TURNS && this.#moreSoon(); turns++) await nextTurn();
       const batch = [...this.#waiting];
       this.#waiting.clear();
       this.#beganMs = performance.now();
-      await this.#commit(batch);
+      if (batch.length > 0) await this.#commit(batch);
+      this.#beganMs = Infinity;
       this.#stuck = false;
     }
     this.#committing = false;
@@ -177,4 +200,8 @@ export class GroupCommit {
     }
     for (const { resolve } of batch) resolve();
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,7 +1,7 @@
 // The record on a stream, such as stdout for a collector: as durable as whoever reads it makes it.
 import type { Writable } from 'node:stream';
 import { systemClock, type Clock } from '../../clock.js';
-import type { AuditEvent, AuditLog, Visit } from './audit-log.js';
+import type { AuditEvent, AuditLog, MoreSoon, Visit } from './audit-log.js';
 import { AuditChain } from './chain.js';
 import { Checkpoints, type CheckpointOptions } from './checkpoints.js';
 import { GroupCommit, Refusals } from './group-commit.js';
@@ -54,14 +54,14 @@ export class StreamAuditLog implements AuditLog {
     this.#checkpoints = new Checkpoints(() => this.#last, options);
     this.#strangers = new StrangerRefusals({
       clock,
-      write: (record) => this.#commits.append(record, 0),
+      write: (record) => this.#commits.append(record, { requests: 0 }),
       ...(strangersMs !== undefined && { everyMs: strangersMs }),
     });
   }
 
   /** Resolves once the operating system has taken the record over. */
-  async append(event: AuditEvent): Promise<void> {
-    await this.#commits.append(requestRecord(event, this.#clock.wall()));
+  async append(event: AuditEvent, moreSoon?: MoreSoon): Promise<void> {
+    await this.#commits.append(requestRecord(event, this.#clock.wall()), { moreSoon });
   }
 
   async appendVisit(visit: Visit): Promise<void> {
@@ -69,9 +69,10 @@ export class StreamAuditLog implements AuditLog {
   }
 
   async configured(digest: string | undefined): Promise<void> {
-    await this.#commits.append(configurationRecord(digest, this.#clock.wall()), 0, () => {
+    const onLate = (): void => {
       this.#misnames = true;
-    });
+    };
+    await this.#commits.append(configurationRecord(digest, this.#clock.wall()), { requests: 0, onLate });
     this.#writer = { ...this.#writer, configuration: digest };
   }
 
@@ -86,7 +87,8 @@ export class StreamAuditLog implements AuditLog {
 
   async close(): Promise<void> {
     await this.#strangers.end();
-    for (const record of this.#corrections()) await this.#commits.append(record, 0).catch(() => undefined);
+    for (const record of this.#corrections())
+      await this.#commits.append(record, { requests: 0 }).catch(() => undefined);
     await this.#commits.end();
     this.#checkpoints.end();
   }

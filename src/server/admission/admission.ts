@@ -36,6 +36,8 @@ export class Admission {
   readonly #slow = { bodies: 0, bytes: 0 };
   /** Requests that wait to be refused. */
   #paused = 0;
+  /** Requests that wait for their record. */
+  #atRecord = 0;
 
   get levels(): { readonly inFlight: number; readonly waiting: number; readonly heldBytes: number } {
     const { taken: inFlight, waiting } = this.#places;
@@ -63,6 +65,16 @@ export class Admission {
       await this.#turns.mayBegin();
       return await work(place);
     });
+  }
+
+  /** Does the last work of a request, its record; `moreSoon` tells whether others are about to come to theirs. */
+  async whileRecorded(record: (moreSoon: () => boolean) => Promise<void>): Promise<void> {
+    this.#atRecord += 1;
+    try {
+      await record(() => this.#places.taken > this.waits.count + this.#atRecord);
+    } finally {
+      this.#atRecord -= 1;
+    }
   }
 
   /** A client that asks again at once, as many do, costs less the later it is refused. */

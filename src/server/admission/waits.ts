@@ -68,6 +68,11 @@ export class Waits {
     }
   }
 
+  /** How many wait. */
+  get count(): number {
+    return this.#all;
+  }
+
   /** Whether one more may wait for as long as it takes. */
   hasRoom(waiter: Waiter, limits: Limits): boolean {
     return this.#excess(waiter, limits, 1) === undefined;

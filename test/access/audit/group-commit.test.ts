@@ -9,13 +9,17 @@ const DEADLINE_MS = 1_000;
 const RECORD = configurationRecord(undefined, 0);
 
 let writes: ReturnType<typeof gate>[];
+/** Of each write, how many records. */
+let sizes: number[];
 let commits: GroupCommit;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'performance'] });
   writes = [];
+  sizes = [];
   commits = new GroupCommit({
-    commit: () => {
+    commit: (records) => {
+      sizes.push(records.length);
       const write = gate();
       writes.push(write);
       return write.opened;
@@ -30,8 +34,8 @@ afterEach(() => {
 });
 
 /** Handed in now; how it ends. */
-function outcome(): Promise<'durable' | 'refused'> {
-  return commits.append(RECORD).then(
+function outcome(moreSoon?: () => boolean): Promise<'durable' | 'refused'> {
+  return commits.append(RECORD, { moreSoon }).then(
     () => 'durable',
     () => 'refused',
   );
@@ -76,4 +80,49 @@ test('what became durable while the event loop stood still is not refused', asyn
   vi.advanceTimersByTime(DEADLINE_MS); // a loop that stood still hears of timers first
   writes[0]?.open();
   expect(await record).toBe('durable');
+});
+
+describe('where more records will soon be there', () => {
+  test('one write takes them all', async () => {
+    const handedIn: Promise<string>[] = [];
+    const moreSoon = (): boolean => handedIn.length < 3;
+    for (let turns = 0; turns < 3; turns++) {
+      handedIn.push(outcome(moreSoon));
+      expect(sizes).toEqual([]);
+      await vi.advanceTimersToNextTimerAsync();
+    }
+    expect(sizes).toEqual([3]);
+    writes[0]?.open();
+    expect(await Promise.all(handedIn)).toEqual(['durable', 'durable', 'durable']);
+  });
+
+  test('a write waits for 8 turns of the event loop and no longer', async () => {
+    let turns = 0;
+    const first = outcome(() => {
+      turns += 1;
+      return true;
+    });
+    for (let turn = 0; turn < 10; turn++) await vi.advanceTimersByTimeAsync(1);
+    expect(turns).toBe(8);
+    expect(sizes).toEqual([1]);
+    writes[0]?.open();
+    expect(await first).toBe('durable');
+  });
+
+  test('one that is refused meanwhile is not written, and keeps nobody else from it', async () => {
+    const before = outcome();
+    writes[0]?.open();
+    await before;
+    const refused = outcome(() => true);
+    vi.advanceTimersByTime(DEADLINE_MS); // a loop that stood still hears of timers first
+    vi.advanceTimersByTime(1);
+    expect(await refused).toBe('refused');
+    expect(commits.stuck).toBe(false);
+    for (let turn = 0; turn < 10; turn++) await vi.advanceTimersByTimeAsync(1);
+    expect(sizes).toEqual([1]);
+    const next = outcome();
+    writes[1]?.open();
+    expect(await next).toBe('durable');
+    expect(sizes).toEqual([1, 2]); // it, and that one was refused
+  });
 });
