@@ -5,6 +5,7 @@ import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
 import { beyondRate } from './admission/caller-budgets.js';
 import type { CallerDeadline } from './admission/caller-deadline.js';
+import { callerName } from './admission/caller-name.js';
 import type { Waiter } from './admission/waits.js';
 import type { KeyWait } from './caller-request.js';
 import { MAX_WAIT_MS } from './limits.js';
@@ -37,7 +38,7 @@ export function decided<T>(
   ask: Asking<T>,
 ): Promise<T> {
   const { authorizer, options } = latest().parts;
-  const waiter = { ...waiterOf(principal), wanted };
+  const waiter = waiterOf(principal, wanted);
   const refusal = admission.waits.refusal(waiter, options.limits);
   const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
   return admission.waits.during(
@@ -53,7 +54,7 @@ export interface Waiting {
   readonly principal: Principal;
   readonly deadline: CallerDeadline;
   readonly wanted: readonly string[];
-  readonly mostMs?: number;
+  readonly mostMs?: number | undefined;
 }
 
 /** One for all that a request waits for at once. */
@@ -85,7 +86,8 @@ export function keyWait(turn: Turn, principal: Principal, deadline: CallerDeadli
   };
 }
 
-function waiterOf({ issuer, subject }: Principal): Waiter {
+function waiterOf(principal: Principal, wanted?: readonly string[]): Waiter {
   const message = 'too many of your requests wait for your roles or for keys: try again later';
-  return { name: `caller ${issuer} ${subject}`, exceeded: () => new KeyholeError('rate_limited', message) };
+  const exceeded = (): KeyholeError => new KeyholeError('rate_limited', message);
+  return { name: callerName(principal), exceeded, wanted };
 }

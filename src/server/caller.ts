@@ -35,12 +35,7 @@ function verified(
   deadline: CallerDeadline,
 ): Promise<Principal> {
   const { authenticator, options } = setup.parts;
-  const network: Waiter = {
-    get name() {
-      return `network ${networkOf(address)}`;
-    },
-    exceeded: overloaded,
-  };
+  const network = new Network(address);
   const refusal = admission.waits.refusal(network, options.limits);
   const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
   return admission.waits.during(
@@ -49,6 +44,20 @@ function verified(
     () => authenticator.authenticate(headers.authorization, signal),
     (answer) => deadline.run('jwks_unavailable', () => answer),
   );
+}
+
+/** Those who wait from one network. Its name is not needed for what is remembered. */
+class Network implements Waiter {
+  readonly exceeded = overloaded;
+  readonly #address: string;
+
+  constructor(address: string) {
+    this.#address = address;
+  }
+
+  get name(): string {
+    return `network ${networkOf(this.#address)}`;
+  }
 }
 
 /**

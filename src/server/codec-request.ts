@@ -32,7 +32,7 @@ export async function answerCodecRequest(
   assertJson(headers);
   await admission.during(setup.parts.options.limits, async (place) => {
     assertThere(exchange);
-    const { outcome, body } = await judgedReply({ ...turn, place }, route, namespace);
+    const { outcome, body } = await judgedReply(Object.assign(turn, { place }), route, namespace);
     exchange.answer(200, outcome, body);
   });
 }

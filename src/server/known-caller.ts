@@ -8,7 +8,7 @@ import { isKeyholeError, KeyholeError } from '../errors.js';
 import type { CallerDeadline } from './admission/caller-deadline.js';
 import { shareOf, shareOfRefused, type Share } from './admission/share.js';
 import { isPassingRefusal, type CallerRequest, type Reply, type WrittenReply } from './caller-request.js';
-import { decided, keyWait, takeTurn, type Asking, type Waiting } from './caller-waits.js';
+import { decided, keyWait, takeTurn, type Asking } from './caller-waits.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
 import { encode } from './encode.js';
@@ -83,8 +83,8 @@ function callerRequest(
   { principal, action, namespace, deadline, findings }: Asked,
 ): CallerRequest {
   const { cipher, options, metrics, tracing } = turn.setup.parts;
-  const asked = <T>(waiting: Pick<Waiting, 'wanted' | 'mostMs'>, ask: Asking<T>): Promise<T> =>
-    during(tracing, 'look up roles', () => decided(turn, { principal, deadline, ...waiting }, ask));
+  const asked = <T>(wanted: readonly string[], ask: Asking<T>, mostMs?: number): Promise<T> =>
+    during(tracing, 'look up roles', () => decided(turn, { principal, deadline, wanted, mostMs }, ask));
   const request: CallerRequest = {
     principal,
     action,
@@ -98,7 +98,7 @@ function callerRequest(
     cipher,
     keyWait: () => keyWait(turn, principal, deadline),
     decide: async (action, namespace) => {
-      const decision = await asked({ wanted: [namespace] }, (authorizer, signal) =>
+      const decision = await asked([namespace], (authorizer, signal) =>
         authorizer.decide(principal, action, namespace, signal),
       );
       metrics?.decisionAge(decision.ageMs);
@@ -106,14 +106,14 @@ function callerRequest(
     },
     decideAll: async (action, namespaces) => {
       const told = new Map<string, Decision | KeyholeError>();
-      const telling = asked({ wanted: namespaces, mostMs: OTHERS_DEADLINE_MS }, (authorizer, signal) =>
+      const tellAll: Asking<unknown> = (authorizer, signal) =>
         Promise.all(
           namespaces.map(async (namespace) => {
             const decision = authorizer.decide(principal, action, namespace, signal);
             told.set(namespace, await decision.catch(untold));
           }),
-        ),
-      );
+        );
+      const telling = asked(namespaces, tellAll, OTHERS_DEADLINE_MS);
       const late = await telling.then(() => undefined, untold);
       for (const one of told.values()) if (!isKeyholeError(one)) metrics?.decisionAge(one.ageMs);
       return namespaces.map((namespace) => told.get(namespace) ?? late ?? lost(namespace));

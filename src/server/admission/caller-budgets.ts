@@ -3,6 +3,7 @@ import type { Principal } from '../../access/principal.js';
 import type { MonotonicClock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
 import { CALLER_KEY_CALLS_PER_MINUTE, MAX_WAIT_MS, type Limits } from '../limits.js';
+import { callerName } from './caller-name.js';
 
 /** Callers remembered; beyond it the one that asked longest ago is forgotten. */
 const MAX_CALLERS = 10_000;
@@ -32,6 +33,7 @@ export class CallerBudgets {
    */
   takeRequest(principal: Principal, limits: Limits, mayWait = (): boolean => true): number {
     const budget = this.#budgetOf(principal, limits);
+    this.#forgetLast(callerName(principal), budget);
     const waitMs = ((1 - budget.requests) / limits.callerRequestsPerSecond) * 1000;
     const maxWaitMs = waitMs > 0 && mayWait() ? MAX_WAIT_MS : 0;
     if (waitMs > maxWaitMs) throw beyondRate(limits, waitMs - maxWaitMs);
@@ -67,15 +69,19 @@ export class CallerBudgets {
     throw limited(`you may have key services asked ${CALLER_KEY_CALLS_PER_MINUTE} times a minute`, waitMs);
   }
 
-  #budgetOf({ issuer, subject }: Principal, limits: Limits): Budget {
-    const caller = `${issuer} ${subject}`;
+  #budgetOf(principal: Principal, limits: Limits): Budget {
+    const caller = callerName(principal);
     const nowMs = this.#clock.monotonic();
-    const budget = this.#budgets.get(caller) ?? {
-      requests: limits.callerBurst,
-      payloads: limits.callerPayloadsPerMinute,
-      keyCalls: CALLER_KEY_CALLS_PER_MINUTE,
-      filledMs: nowMs,
-    };
+    let budget = this.#budgets.get(caller);
+    if (budget === undefined) {
+      budget = {
+        requests: limits.callerBurst,
+        payloads: limits.callerPayloadsPerMinute,
+        keyCalls: CALLER_KEY_CALLS_PER_MINUTE,
+        filledMs: nowMs,
+      };
+      this.#forgetLast(caller, budget);
+    }
     const passedMs = nowMs - budget.filledMs;
     const { callerBurst, callerRequestsPerSecond, callerPayloadsPerMinute } = limits;
     budget.requests = Math.min(callerBurst, budget.requests + (passedMs / 1000) * callerRequestsPerSecond);
@@ -88,11 +94,15 @@ export class CallerBudgets {
       budget.keyCalls + (passedMs / 60_000) * CALLER_KEY_CALLS_PER_MINUTE,
     );
     budget.filledMs = nowMs;
+    return budget;
+  }
+
+  /** Forgotten after all others: it is the last in the map. */
+  #forgetLast(caller: string, budget: Budget): void {
     this.#budgets.delete(caller);
     const [longestAgo] = this.#budgets.keys();
     if (this.#budgets.size >= MAX_CALLERS && longestAgo !== undefined) this.#budgets.delete(longestAgo);
     this.#budgets.set(caller, budget);
-    return budget;
   }
 }
 

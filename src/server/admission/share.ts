@@ -2,6 +2,7 @@
 import type { Principal } from '../../access/principal.js';
 import { KeyholeError } from '../../errors.js';
 import type { Limits } from '../limits.js';
+import { callerName } from './caller-name.js';
 import { overloaded } from './overloaded.js';
 
 export interface Share {
@@ -22,10 +23,10 @@ export interface Share {
 }
 
 /** A body that may be sent at all always fits. */
-export function shareOf({ issuer, subject }: Pick<Principal, 'issuer' | 'subject'>, limits: Limits): Share {
+export function shareOf(caller: Pick<Principal, 'issuer' | 'subject'>, limits: Limits): Share {
   const places = Math.ceil(limits.concurrency / 4);
   return {
-    name: `caller ${issuer} ${subject}`,
+    name: callerName(caller),
     places,
     waiting: places,
     bytes: Math.max(limits.bodyBytes, Math.floor(limits.heldBytes / 2)),

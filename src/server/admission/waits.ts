@@ -11,7 +11,7 @@ export interface Waiter {
   /** What those are refused with that are too many of one name. */
   readonly exceeded: () => Error;
   /** Names of what is loaded for it, if that is not there: of all that wait in one name together a dozen at most. */
-  readonly wanted?: readonly string[];
+  readonly wanted?: readonly string[] | undefined;
 }
 
 /**

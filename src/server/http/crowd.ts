@@ -18,9 +18,11 @@ export class Crowd<T> {
     leaving: new Set(),
     'leaving-known': new Set(),
   };
+  /** Where each of them stands. */
+  readonly #lineOf = new Map<T, Line>();
 
   get size(): number {
-    return Object.values(this.#lines).reduce((sum, { size }) => sum + size, 0);
+    return this.#lineOf.size;
   }
 
   get idle(): ReadonlySet<T> {
@@ -29,12 +31,17 @@ export class Crowd<T> {
 
   /** To the end of a line, wherever it stood. */
   put(member: T, line: Line): void {
-    this.delete(member);
+    const before = this.#lineOf.get(member);
+    if (before !== undefined) this.#lines[before].delete(member);
     this.#lines[line].add(member);
+    this.#lineOf.set(member, line);
   }
 
   delete(member: T): void {
-    for (const line of Object.values(this.#lines)) line.delete(member);
+    const line = this.#lineOf.get(member);
+    if (line === undefined) return;
+    this.#lines[line].delete(member);
+    this.#lineOf.delete(member);
   }
 
   /** To a newcomer, who stands among the idle: where all others wait for us, the newcomer itself. */

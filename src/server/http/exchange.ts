@@ -40,6 +40,9 @@ const MAX_LINGER_MS = 1_000;
 /** Node joins a string to the headers, and both leave in one write; for more, copying costs more than a second one. */
 const SMALL_BYTES = 16_384;
 
+/** Headers of every answer, names and values in turn. */
+const ALWAYS = ['Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff', 'Vary', 'Origin'];
+
 export class Exchange {
   readonly request: IncomingMessage;
   readonly requestId: string = randomUUID();
@@ -111,17 +114,12 @@ export class Exchange {
     this.#code = code;
     this.closes ||= this.#stopping();
     const length = body?.length ?? 0;
-    const headers: (readonly [string, string])[] = [
-      ['X-Request-Id', this.requestId],
-      ['Cache-Control', 'no-store'],
-      ['X-Content-Type-Options', 'nosniff'],
-      ['Vary', 'Origin'],
-      ...this.headers,
-      ...(this.closes ? [['Connection', 'close'] as const] : []),
-    ];
-    if (status !== 204) headers.push(['Content-Length', String(length)]);
-    if (length > 0) headers.push(['Content-Type', contentType]);
-    this.#response.writeHead(status, headers.flat());
+    const headers = ['X-Request-Id', this.requestId, ...ALWAYS];
+    for (const [name, value] of this.headers) headers.push(name, value);
+    if (this.closes) headers.push('Connection', 'close');
+    if (status !== 204) headers.push('Content-Length', String(length));
+    if (length > 0) headers.push('Content-Type', contentType);
+    this.#response.writeHead(status, headers);
     this.#watcher.answered();
     if (!this.#isOver) this.#answerTimer = setTimeout(() => this.request.socket.destroy(), ANSWER_TIMEOUT_MS);
     if (this.closes && !this.request.complete && this.request.method === 'POST') this.#linger(body);

@@ -25,7 +25,7 @@ export async function answerPage(turn: Turn, page: PageName, signIn: SignIn): Pr
     try {
       assertMethod(turn, page === 'signout' ? ['POST'] : ['GET', 'HEAD']);
       assertWindow(turn);
-      await served({ ...turn, place }, page, signIn);
+      await served(Object.assign(turn, { place }), page, signIn);
     } catch (error) {
       if (error instanceof CallerGone) throw error;
       showRefusal(turn, signIn, error);
