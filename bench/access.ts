@@ -31,7 +31,7 @@ const ALICE = 'alice@example.com';
 const PEOPLE = 10_000;
 const GROUPS = 20;
 const ROUNDS = 5;
-const SIGNAL = new AbortController().signal;
+const PATIENCE = new AbortController();
 
 export async function benchAccess(): Promise<void> {
   const issuer = await startIssuer();
@@ -57,12 +57,12 @@ async function benchDecisions(issuer: Issuer): Promise<void> {
   });
   const policy = new Policy({ rules: [{ roles: ['namespace:admin'], may: ['decode'] }], source });
   const authorization = `Bearer ${await issuer.token(ALICE)}`;
-  const alice = await verifier.authenticate(authorization, SIGNAL);
-  const decide = (namespace: string): Promise<unknown> => policy.decide(alice, 'decode', namespace, SIGNAL);
-  const authenticate = (): Promise<unknown> => verifier.authenticate(authorization, SIGNAL);
+  const alice = await verifier.authenticate(authorization, PATIENCE);
+  const decide = (namespace: string): Promise<unknown> => policy.decide(alice, 'decode', namespace, PATIENCE);
+  const authenticate = (): Promise<unknown> => verifier.authenticate(authorization, PATIENCE);
   const rows = [
     ['a token seen before', 20_000, authenticate],
-    ['a token seen for the first time', 2_000, () => newVerifier().authenticate(authorization, SIGNAL)],
+    ['a token seen for the first time', 2_000, () => newVerifier().authenticate(authorization, PATIENCE)],
     [`a decision by a role of one’s own, among ${PEOPLE} people`, 20_000, () => decide(OWN)],
     [`a decision by the last of ${GROUPS} groups that give the role`, 20_000, () => decide(NAMESPACE)],
     [

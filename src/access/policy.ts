@@ -1,6 +1,7 @@
 // Whether a caller's roles allow an action in a namespace: deny unless a rule allows.
 import { isKeyholeError } from '../errors.js';
 import { isPattern, matchesPattern } from '../pattern.js';
+import type { Patience } from './patience.js';
 import type { Principal } from './principal.js';
 import { isRole } from './roles/role-names.js';
 import type { Role, RoleAnswer, RoleSource } from './roles/role-source.js';
@@ -36,7 +37,7 @@ export type Decision =
 /** Tells what a caller may do. */
 export interface Authorizer {
   /** @throws KeyholeError `authz_unavailable` with `retryAfterMs`; every other refusal is a `Decision`. */
-  decide(principal: Principal, action: Action, namespace: string, signal: AbortSignal): Promise<Decision>;
+  decide(principal: Principal, action: Action, namespace: string, patience: Patience): Promise<Decision>;
 }
 
 export interface PolicyOptions {
@@ -61,11 +62,11 @@ export class Policy implements Authorizer {
     principal: Principal,
     action: Action,
     namespace: string,
-    signal: AbortSignal,
+    patience: Patience,
   ): Promise<Decision> {
     let answer: RoleAnswer;
     try {
-      answer = await this.#source.rolesOf(principal, namespace, signal);
+      answer = await this.#source.rolesOf(principal, namespace, patience);
     } catch (error) {
       return refusalOf(error, this.#source.name);
     }

@@ -1,4 +1,5 @@
 // Who is calling, as proven by a verified token or by a session of our own.
+import type { Patience } from './patience.js';
 import type { RoleClaims } from './tokens/role-claims.js';
 
 /** Why no e-mail of somebody counts: there is none, nobody says it is verified, or the issuer may not vouch for it. */
@@ -29,12 +30,12 @@ export interface Principal extends Identity {
 export interface Authenticator {
   /**
    * @param authorization - the value of the `Authorization` header, or `undefined` when there is none.
-   * @param signal - ends the caller's wait. If it is aborted already, nothing is begun that would be waited for: it throws
+   * @param patience - of the caller. If it has ended already, nothing is begun that would be waited for: it throws
    * the reason.
    * @throws KeyholeError `token_missing`, `token_invalid`, `token_expired`, `subject_refused`, `email_missing`,
    * `jwks_unavailable`. A message never holds any part of the token but the `sub`'s prefix before `|`.
    */
-  authenticate(authorization: string | undefined, signal: AbortSignal): Promise<Principal>;
+  authenticate(authorization: string | undefined, patience: Patience): Promise<Principal>;
   /** Whether at least one key set has been loaded (for `/health/ready`). */
   ready(): boolean;
 }

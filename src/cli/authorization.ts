@@ -1,4 +1,5 @@
 // What `who-can` and `explain` share: decisions by the configuration, as the server makes them.
+import type { Patience } from '../access/patience.js';
 import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { CREDENTIAL_ISSUER } from '../access/tokens/credentials.js';
@@ -31,7 +32,7 @@ export class WrongUsage extends Error {}
  */
 export async function withAuthorization(
   options: ConfigurationOptions,
-  answer: (authorization: Authorization, config: Config, signal: AbortSignal) => Promise<readonly string[]>,
+  answer: (authorization: Authorization, config: Config, patience: Patience) => Promise<readonly string[]>,
 ): Promise<ExitCode> {
   const loaded = await loadConfig(loadOptions(options));
   if ('problems' in loaded) {
@@ -42,7 +43,7 @@ export async function withAuthorization(
   const complaints = new Complaints();
   const authorization = openAuthorization(config, complaints.logger);
   try {
-    const lines = await answer(authorization, config, AbortSignal.timeout(DEADLINE_MS));
+    const lines = await answer(authorization, config, { signal: AbortSignal.timeout(DEADLINE_MS) });
     print(process.stderr, complaints.warnings());
     print(process.stdout, lines);
     return EXIT.fine;

@@ -1,4 +1,5 @@
 // `keyhole explain`: whether somebody may do something in a namespace, and why.
+import type { Patience } from '../access/patience.js';
 import type { Decision } from '../access/policy.js';
 import type { Authorization } from '../config/assemble.js';
 import type { AccessConfig } from '../config/config.js';
@@ -20,8 +21,8 @@ export interface ExplainOptions extends Question {
 }
 
 export function explain({ whom, file, ...question }: ExplainOptions): Promise<ExitCode> {
-  return withAuthorization({ file }, (authorization, { access }, signal) => {
-    const asked: Asked = { ...question, authorization, access, signal };
+  return withAuthorization({ file }, (authorization, { access }, patience) => {
+    const asked: Asked = { ...question, authorization, access, patience };
     return 'email' in whom ? ofPerson(whom.email, asked) : ofCredential(whom.credential, asked);
   });
 }
@@ -29,13 +30,13 @@ export function explain({ whom, file, ...question }: ExplainOptions): Promise<Ex
 interface Asked extends Omit<Question, 'file'> {
   readonly authorization: Authorization;
   readonly access: AccessConfig;
-  readonly signal: AbortSignal;
+  readonly patience: Patience;
 }
 
 async function ofPerson(email: string, asked: Asked): Promise<string[]> {
-  const { authorization, access, action, namespace, signal } = asked;
+  const { authorization, access, action, namespace, patience } = asked;
   const person = personOf(email, access.issuers);
-  const decision = await authorization.authorizer.decide(person, action, namespace, signal);
+  const decision = await authorization.authorizer.decide(person, action, namespace, patience);
   return [
     answer(email, decision.allowed, whyOfPerson(email, decision), asked),
     ...(decision.source === 'token-claims'
@@ -51,13 +52,13 @@ function whyOfPerson(email: string, decision: Decision): string {
 }
 
 async function ofCredential(name: string, asked: Asked): Promise<string[]> {
-  const { authorization, access, action, namespace, signal } = asked;
+  const { authorization, access, action, namespace, patience } = asked;
   const found = access.credentials.find((one) => one.name === name);
   if (found === undefined) throw new WrongUsage(`--credential: ${noSuch(access)}`);
   const who = `credential ${name}`;
   if (hasExpired(found))
     return [answer(who, false, 'it has expired (token_expired, from credentials)', asked)];
-  const decision = await authorization.authorizer.decide(programOf(found), action, namespace, signal);
+  const decision = await authorization.authorizer.decide(programOf(found), action, namespace, patience);
   return [answer(who, decision.allowed, reason(decision), asked)];
 }
 

@@ -12,8 +12,8 @@ import type { ExitCode } from './exit-codes.js';
 
 /** One line each: who, and why. Nobody: one line that says so. */
 export function whoCan({ action, namespace, file }: Question): Promise<ExitCode> {
-  return withAuthorization({ file }, async (authorization, { access }, signal) => {
-    const emails = await authorization.people(namespace, signal);
+  return withAuthorization({ file }, async (authorization, { access }, patience) => {
+    const emails = await authorization.people(namespace, patience);
     const people = (emails ?? []).filter((email) => isVouchedFor(email, access.issuers));
     const programs = access.credentials.filter((one) => !hasExpired(one));
     const candidates = [
@@ -22,7 +22,7 @@ export function whoCan({ action, namespace, file }: Question): Promise<ExitCode>
     ];
     const lines: string[] = [];
     for (const [who, principal] of candidates) {
-      const decision = await authorization.authorizer.decide(principal, action, namespace, signal);
+      const decision = await authorization.authorizer.decide(principal, action, namespace, patience);
       if (decision.allowed) lines.push(`${who}: ${reason(decision)}`);
     }
     if (emails === undefined) lines.push('people are known by their tokens only, and cannot be listed');

@@ -1,6 +1,7 @@
 // From a configuration to the parts of a codec server; the only file that knows all of them.
 import type { Logger } from 'pino';
 import { fetchJsonBy } from '../access/outgoing/fetch-json.js';
+import type { Patience } from '../access/patience.js';
 import { Policy, type Authorizer } from '../access/policy.js';
 import { CredentialRoles } from '../access/roles/credential-roles.js';
 import type { RoleSource } from '../access/roles/role-source.js';
@@ -133,7 +134,7 @@ export function openAuthorization(
   const source = roleSourceOf(access, openEgress(proxies), logger);
   return {
     authorizer: authorizerOf(access, source),
-    people: (namespace, signal) => source.people(namespace, signal),
+    people: (namespace, patience) => source.people(namespace, patience),
     close: () => {
       source.close();
     },
@@ -143,7 +144,7 @@ export function openAuthorization(
 export interface Authorization {
   readonly authorizer: Authorizer;
   /** As a source of roles tells them. */
-  people(namespace: string, signal: AbortSignal): Promise<readonly string[] | undefined>;
+  people(namespace: string, patience: Patience): Promise<readonly string[] | undefined>;
   close(): void;
 }
 

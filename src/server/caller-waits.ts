@@ -1,5 +1,6 @@
 // What a known caller's request waits for, each in that caller's part of the places: its turn, roles, keys.
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Patience } from '../access/patience.js';
 import type { Authorizer } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
@@ -24,7 +25,7 @@ export async function takeTurn({ admission, budgets, setup }: Turn, principal: P
   if (waitMs > 0) await waits.until(pause(waitMs), waiter, limits);
 }
 
-export type Asking<T> = (authorizer: Authorizer, signal: AbortSignal) => Promise<T>;
+export type Asking<T> = (authorizer: Authorizer, patience: Patience) => Promise<T>;
 
 /**
  * What the policy answers to all that a request asks it at once. While roles are slow to come, one caller's requests keep
@@ -40,11 +41,11 @@ export function decided<T>(
   const { authorizer, options } = latest().parts;
   const waiter = waiterOf(principal, wanted);
   const refusal = admission.waits.refusal(waiter, options.limits);
-  const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
+  const patience = refusal === undefined ? deadline : { signal: AbortSignal.abort(refusal) };
   return admission.waits.during(
     waiter,
     options.limits,
-    () => ask(authorizer, signal),
+    () => ask(authorizer, patience),
     (answer) => deadline.run('authz_unavailable', () => answer, mostMs),
   );
 }

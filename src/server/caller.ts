@@ -37,11 +37,11 @@ function verified(
   const { authenticator, options } = setup.parts;
   const network = new Network(address);
   const refusal = admission.waits.refusal(network, options.limits);
-  const signal = refusal === undefined ? deadline.signal : AbortSignal.abort(refusal);
+  const patience = refusal === undefined ? deadline : { signal: AbortSignal.abort(refusal) };
   return admission.waits.during(
     network,
     options.limits,
-    () => authenticator.authenticate(headers.authorization, signal),
+    () => authenticator.authenticate(headers.authorization, patience),
     (answer) => deadline.run('jwks_unavailable', () => answer),
   );
 }

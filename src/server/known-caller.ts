@@ -98,18 +98,18 @@ function callerRequest(
     cipher,
     keyWait: () => keyWait(turn, principal, deadline),
     decide: async (action, namespace) => {
-      const decision = await asked([namespace], (authorizer, signal) =>
-        authorizer.decide(principal, action, namespace, signal),
+      const decision = await asked([namespace], (authorizer, patience) =>
+        authorizer.decide(principal, action, namespace, patience),
       );
       metrics?.decisionAge(decision.ageMs);
       return decision;
     },
     decideAll: async (action, namespaces) => {
       const told = new Map<string, Decision | KeyholeError>();
-      const tellAll: Asking<unknown> = (authorizer, signal) =>
+      const tellAll: Asking<unknown> = (authorizer, patience) =>
         Promise.all(
           namespaces.map(async (namespace) => {
-            const decision = authorizer.decide(principal, action, namespace, signal);
+            const decision = authorizer.decide(principal, action, namespace, patience);
             told.set(namespace, await decision.catch(untold));
           }),
         );

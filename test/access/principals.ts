@@ -1,4 +1,5 @@
 // People as a verified token tells of them.
+import type { Patience } from '../../src/access/patience.js';
 import type { Principal } from '../../src/access/principal.js';
 
 export function principal(email: string | undefined): Principal {
@@ -12,6 +13,6 @@ export function principal(email: string | undefined): Principal {
 }
 
 /** A caller who waits for as long as the test does. */
-export function patient(): AbortSignal {
-  return new AbortController().signal;
+export function patient(): Patience {
+  return new AbortController();
 }

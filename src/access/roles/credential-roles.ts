@@ -1,4 +1,5 @@
 // Roles of credentials, from the configuration; everybody else's from another source.
+import type { Patience } from '../patience.js';
 import type { Principal } from '../principal.js';
 import { CREDENTIAL_ISSUER } from '../tokens/credentials.js';
 import { parseGrants, rolesHeld, type Grant } from './grants.js';
@@ -24,16 +25,16 @@ export class CredentialRoles implements RoleSource {
     return this.#others.name;
   }
 
-  rolesOf(principal: Principal, namespace: string, signal: AbortSignal): Promise<RoleAnswer> {
+  rolesOf(principal: Principal, namespace: string, patience: Patience): Promise<RoleAnswer> {
     const { method, issuer, subject } = principal;
     if (method !== 'credential' || issuer !== CREDENTIAL_ISSUER)
-      return this.#others.rolesOf(principal, namespace, signal);
+      return this.#others.rolesOf(principal, namespace, patience);
     const roles = rolesHeld(this.#grants.get(subject) ?? [], namespace);
     return Promise.resolve({ roles, source: 'credentials', ageMs: 0 });
   }
 
-  people(namespace: string, signal: AbortSignal): Promise<readonly string[] | undefined> {
-    return this.#others.people(namespace, signal);
+  people(namespace: string, patience: Patience): Promise<readonly string[] | undefined> {
+    return this.#others.people(namespace, patience);
   }
 
   close(): void {

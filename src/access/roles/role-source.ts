@@ -1,4 +1,5 @@
 // The interface of what answers "which roles does this person hold on this namespace".
+import type { Patience } from '../patience.js';
 import type { Principal } from '../principal.js';
 
 /** `account:…`, `inherited:…`, `namespace:…`, `custom:…`: see role-names.ts. */
@@ -21,9 +22,9 @@ export interface RoleSource {
    * @throws KeyholeError `namespace_foreign` (a namespace of another account), `email_missing`,
    * `authz_unavailable` (the source cannot answer now; with `retryAfterMs`).
    */
-  rolesOf(principal: Principal, namespace: string, signal: AbortSignal): Promise<RoleAnswer>;
+  rolesOf(principal: Principal, namespace: string, patience: Patience): Promise<RoleAnswer>;
   /** E-mails of those who may hold a role on a namespace; `undefined` where the source cannot tell. Throws as `rolesOf` does. */
-  people(namespace: string, signal: AbortSignal): Promise<readonly string[] | undefined>;
+  people(namespace: string, patience: Patience): Promise<readonly string[] | undefined>;
   /** Ends connections. */
   close(): void;
 }

@@ -5,6 +5,7 @@ import { systemClock, type Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
 import { silentLogger, type AccessLogger } from '../logger.js';
 import type { Channel } from '../outgoing/connecting.js';
+import type { Patience } from '../patience.js';
 import type { Principal } from '../principal.js';
 import type { ApiKey } from './api-key.js';
 import type { Aged, CachedAnswer } from './cached-answer.js';
@@ -118,11 +119,11 @@ export class TemporalCloudRoles implements RoleSource {
     );
   }
 
-  async rolesOf(principal: Principal, namespace: string, signal: AbortSignal): Promise<RoleAnswer> {
+  async rolesOf(principal: Principal, namespace: string, patience: Patience): Promise<RoleAnswer> {
     const email = emailOf(principal);
     const directory = this.#directory;
     assertOwn(namespace, directory.account);
-    const read = new Reading(signal);
+    const read = new Reading(patience);
     const [{ account }, users] = await Promise.all([read.of(directory.standing), read.of(directory.users)]);
     assertOwn(namespace, account);
     const source = users === undefined ? `${this.name}, state of people unknown` : this.name;
@@ -145,8 +146,8 @@ export class TemporalCloudRoles implements RoleSource {
     return { roles, source, ageMs: read.oldestMs };
   }
 
-  async people(namespace: string, signal: AbortSignal): Promise<readonly string[]> {
-    const read = new Reading(signal);
+  async people(namespace: string, patience: Patience): Promise<readonly string[]> {
+    const read = new Reading(patience);
     const users = await read.of(this.#directory.users);
     const assigned = await read.of(this.#directory.assignments.of(namespace));
     return [...new Set([...(users?.keys() ?? []), ...assigned.keys()])]
@@ -213,11 +214,11 @@ function givingGroups({ listed, assigned, account }: ToldOfGroups, namespace: st
 
 /** The lists that one answer rests on, and how old the oldest is. */
 class Reading {
-  readonly #signal: AbortSignal;
+  readonly #patience: Patience;
   oldestMs = 0;
 
-  constructor(signal: AbortSignal) {
-    this.#signal = signal;
+  constructor(patience: Patience) {
+    this.#patience = patience;
   }
 
   async of<T>(list: CachedAnswer<T>): Promise<T> {
@@ -232,8 +233,9 @@ class Reading {
   }
 
   #waitFor<T>(list: CachedAnswer<T>): Promise<Aged<T>> {
-    setMaxListeners(0, this.#signal); // as many lists may be waited for at once as there are groups
-    return list.get(this.#signal);
+    const { signal } = this.#patience;
+    setMaxListeners(0, signal); // as many lists may be waited for at once as there are groups
+    return list.get(signal);
   }
 
   #counted<T>({ value, ageMs }: Aged<T>): T {

@@ -2,6 +2,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { systemClock, type Clock } from '../../clock.js';
 import { KeyholeError } from '../../errors.js';
+import type { Patience } from '../patience.js';
 import type { Authenticator, Principal } from '../principal.js';
 
 export interface Credential {
@@ -66,9 +67,9 @@ export class CredentialAuthenticator implements Authenticator {
   }
 
   /** @throws KeyholeError as its interface says; a message names an expired credential, never a secret. */
-  authenticate(authorization: string | undefined, signal: AbortSignal): Promise<Principal> {
+  authenticate(authorization: string | undefined, patience: Patience): Promise<Principal> {
     const secret = PRESENTED.exec(authorization ?? '')?.[1];
-    if (secret === undefined) return this.#others.authenticate(authorization, signal);
+    if (secret === undefined) return this.#others.authenticate(authorization, patience);
     return new Promise((resolve) => {
       resolve(this.#principalOf(secret));
     });

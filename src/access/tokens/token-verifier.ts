@@ -6,6 +6,7 @@ import { systemClock, type Clock } from '../../clock.js';
 import { isKeyholeError, KeyholeError } from '../../errors.js';
 import { silentLogger, type AccessLogger } from '../logger.js';
 import { fetchJson as httpsFetchJson, type FetchJson } from '../outgoing/fetch-json.js';
+import type { Patience } from '../patience.js';
 import type { Authenticator, Principal } from '../principal.js';
 import { checkIssuers, type IssuerOptions } from './issuer-options.js';
 import { KeySet } from './key-set.js';
@@ -70,7 +71,7 @@ export class TokenVerifier implements Authenticator {
     await Promise.allSettled([...this.#issuers.values()].map(({ keys }) => keys.ensure()));
   }
 
-  async authenticate(authorization: string | undefined, signal: AbortSignal): Promise<Principal> {
+  async authenticate(authorization: string | undefined, patience: Patience): Promise<Principal> {
     const token = bearerToken(authorization);
     const digest = hash('sha256', token, 'base64');
     const remembered = this.#verified.recall(digest);
@@ -82,6 +83,7 @@ export class TokenVerifier implements Authenticator {
       throw invalid('is of an issuer whose people sign in here: setting "accept" of the issuer');
     }
     if (!ALGORITHMS.includes(algorithm)) throw invalid('is signed with an algorithm that is not accepted');
+    const { signal } = patience;
     signal.throwIfAborted();
     return untilAborted(this.#verifyOnce(token, digest, issuer), signal, late);
   }

@@ -72,8 +72,8 @@ async function deciding(
   await takeTurn(turn, principal);
   const deadline = new CallerDeadline(turn.clock);
   return (action, namespace) =>
-    decided(turn, { principal, deadline, wanted: [namespace] }, (authorizer, signal) =>
-      authorizer.decide(principal, action, namespace, signal),
+    decided(turn, { principal, deadline, wanted: [namespace] }, (authorizer, patience) =>
+      authorizer.decide(principal, action, namespace, patience),
     );
 }
 

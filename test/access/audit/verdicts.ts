@@ -21,10 +21,10 @@ export function claimsOf({ url }: Pick<HttpsIssuer, 'url'>, clock: Clock, change
 export async function answerTo(
   token: string,
   verifier: Authenticator,
-  signal = patient(),
+  patience = patient(),
 ): Promise<Principal | KeyholeError> {
   try {
-    return await verifier.authenticate(`Bearer ${token}`, signal);
+    return await verifier.authenticate(`Bearer ${token}`, patience);
   } catch (error) {
     if (!isKeyholeError(error)) throw error;
     if (!told.has(error.message)) keepStream('token-refusals', `${error.message}\n`);
@@ -34,7 +34,11 @@ export async function answerTo(
 }
 
 /** `accepted`, or the code of the refusal. */
-export async function verdictOn(token: string, verifier: Authenticator, signal = patient()): Promise<string> {
-  const answer = await answerTo(token, verifier, signal);
+export async function verdictOn(
+  token: string,
+  verifier: Authenticator,
+  patience = patient(),
+): Promise<string> {
+  const answer = await answerTo(token, verifier, patience);
   return isKeyholeError(answer) ? answer.code : 'accepted';
 }

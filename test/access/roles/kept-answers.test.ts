@@ -32,35 +32,36 @@ function keptAnswers(most: number): KeptAnswers<readonly string[]> {
 describe('where lists become too many', () => {
   test('those that hold nothing are forgotten before any that is in use', async () => {
     const kept = keptAnswers(3);
-    await kept.of('in use').get(patient());
+    await kept.of('in use').get(patient().signal);
     for (let index = 0; index < 10; index += 1)
       void kept
         .of(`slow ${index}`)
-        .get(patient())
+        .get(patient().signal)
         .catch(() => undefined);
-    await kept.of('in use').get(patient());
+    await kept.of('in use').get(patient().signal);
     expect(loaded.filter((name) => name === 'in use')).toHaveLength(1);
   });
 
   test('those without rows are forgotten before any that is in use, be it asked for ever so long ago', async () => {
     const kept = keptAnswers(3);
-    await kept.of('in use').get(patient());
-    for (let index = 0; index < 10; index += 1) await kept.of(`none ${index}`).get(patient());
-    await kept.of('in use').get(patient());
+    await kept.of('in use').get(patient().signal);
+    for (let index = 0; index < 10; index += 1) await kept.of(`none ${index}`).get(patient().signal);
+    await kept.of('in use').get(patient().signal);
     expect(loaded.filter((name) => name === 'in use')).toHaveLength(1);
   });
 
   test('those that are not there are forgotten before any without rows, of which the least lately asked for goes', async () => {
     const kept = keptAnswers(3);
-    for (const name of ['none 1', 'none 2', 'none 1']) await kept.of(name).get(patient());
+    for (const name of ['none 1', 'none 2', 'none 1']) await kept.of(name).get(patient().signal);
     for (const name of ['slow 1', 'slow 2', 'slow 3'])
       void kept
         .of(name)
-        .get(patient())
+        .get(patient().signal)
         .catch(() => undefined);
-    for (const name of ['none 1', 'none 2']) await kept.of(name).get(patient());
+    for (const name of ['none 1', 'none 2']) await kept.of(name).get(patient().signal);
     expect(loaded).toEqual(['none 1', 'none 2', 'slow 1', 'slow 2', 'slow 3']);
-    for (const name of ['none 1', 'none 3', 'none 4', 'none 1', 'none 2']) await kept.of(name).get(patient());
+    for (const name of ['none 1', 'none 3', 'none 4', 'none 1', 'none 2'])
+      await kept.of(name).get(patient().signal);
     expect(loaded.slice(5)).toEqual(['none 3', 'none 4', 'none 2']);
   });
 
@@ -83,19 +84,19 @@ describe('where lists become too many', () => {
         }),
     );
     rows.set('a', ['row']);
-    for (const name of ['a', 'b']) await kept.of(name).get(patient());
+    for (const name of ['a', 'b']) await kept.of(name).get(patient().signal);
     rows.clear();
     rows.set('b', ['row']);
     clock.pass(60_000);
-    for (const name of ['b', 'a']) await kept.of(name).get(patient());
+    for (const name of ['b', 'a']) await kept.of(name).get(patient().signal);
     loaded.splice(0);
-    for (const name of ['c', 'b', 'a']) await kept.of(name).get(patient());
+    for (const name of ['c', 'b', 'a']) await kept.of(name).get(patient().signal);
     expect(loaded).toEqual(['c', 'a']);
   });
 
   test('of those that hold something the one goes that was asked for least lately', async () => {
     const kept = keptAnswers(2);
-    for (const name of ['a', 'b', 'a', 'c', 'a', 'b']) await kept.of(name).get(patient());
+    for (const name of ['a', 'b', 'a', 'c', 'a', 'b']) await kept.of(name).get(patient().signal);
     expect(loaded).toEqual(['a', 'b', 'c', 'b']);
   });
 });
@@ -106,7 +107,7 @@ describe('for a caller who may not wait', () => {
     const refused = AbortSignal.abort(new Error('refused'));
     await expect(kept.of('a').get(refused)).rejects.toThrow('refused');
     expect(loaded).toEqual([]);
-    await kept.of('a').get(patient());
+    await kept.of('a').get(patient().signal);
     expect((await kept.of('a').get(refused)).value).toEqual(['a']);
   });
 });

@@ -15,7 +15,7 @@ test('40 requests go out at once, then 10 a second, and never more however long 
   const budget = new RequestBudget({ perSecond: 10, burst: 40, clock, pause });
   const take = async (count: number): Promise<number[]> => {
     waits.length = 0;
-    await Promise.all(Array.from({ length: count }, () => budget.take(patient())));
+    await Promise.all(Array.from({ length: count }, () => budget.take(patient().signal)));
     return waits.map(Math.round);
   };
 
@@ -36,7 +36,7 @@ test('of ten requests while there are too few, seven are for lists in use, whoev
     pause: () => Promise.resolve(),
   });
   const take = (lane: Lane): Promise<void> =>
-    budget.take(patient(), lane).then(() => {
+    budget.take(patient().signal, lane).then(() => {
       turns.push(lane);
     });
   await Promise.all(
@@ -53,7 +53,7 @@ test('a wait ends when its caller gives up, and the next one gets the request', 
   const pause = (): Promise<void> => new Promise((resolve) => (open = resolve));
   const budget = new RequestBudget({ perSecond: 10, burst: 0, clock: new FakeClock(), pause });
   const caller = new AbortController();
-  const [first, second] = [budget.take(caller.signal), budget.take(patient())];
+  const [first, second] = [budget.take(caller.signal), budget.take(patient().signal)];
   caller.abort(new Error('given up'));
   await expect(first).rejects.toThrow('given up');
   open();

@@ -367,7 +367,7 @@ describe('one load', () => {
     cloud.behaviour.gate = new Promise((resolve) => (open = resolve));
     const roles = cloudRoles({ account: 'a1b2c' });
     const impatient = new AbortController();
-    const first = roles.rolesOf(principal(ALICE), ORDERS, impatient.signal);
+    const first = roles.rolesOf(principal(ALICE), ORDERS, impatient);
     await vi.waitFor(() => {
       expect(cloud.asked).toHaveLength(1);
     });
@@ -509,9 +509,9 @@ describe('an API that does not answer as it should', () => {
   test('slow, keeps a caller no longer than the caller waits', async () => {
     cloud.behaviour.gate = new Promise(() => undefined);
     const roles = cloudRoles({ account: 'a1b2c' });
-    await expect(roles.rolesOf(principal(ALICE), ORDERS, AbortSignal.timeout(50))).rejects.toMatchObject(
-      unavailable,
-    );
+    await expect(
+      roles.rolesOf(principal(ALICE), ORDERS, { signal: AbortSignal.timeout(50) }),
+    ).rejects.toMatchObject(unavailable);
   });
 
   test('slow, keeps nobody for more than a second who can be served with the old list', async () => {

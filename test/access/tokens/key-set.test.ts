@@ -3,6 +3,7 @@ import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { JWK } from 'jose';
+import type { Patience } from '../../../src/access/patience.js';
 import type { IssuerOptions } from '../../../src/access/tokens/issuer-options.js';
 import { signingKeys } from '../../../src/access/tokens/signing-keys.js';
 import { TokenVerifier } from '../../../src/access/tokens/token-verifier.js';
@@ -61,8 +62,8 @@ function claims(): Claims {
   return claimsOf(issuer, clock);
 }
 
-function ask(token: string, asked = verifier, signal?: AbortSignal): Promise<string> {
-  return verdictOn(token, asked, signal);
+function ask(token: string, asked = verifier, patience?: Patience): Promise<string> {
+  return verdictOn(token, asked, patience);
 }
 
 /** A token that was never seen before. */
@@ -73,7 +74,7 @@ async function askAs(key: SigningKey, asked = verifier): Promise<string> {
 /** As somebody would who waits no longer. */
 async function askWithin(ms: number): Promise<string> {
   const token = await sign(first, { ...claims(), jti: randomUUID() });
-  return ask(token, verifier, AbortSignal.timeout(ms));
+  return ask(token, verifier, { signal: AbortSignal.timeout(ms) });
 }
 
 const secretKey = (): JWK => ({
@@ -178,8 +179,8 @@ describe('an issuer', () => {
   test('that hangs keeps a caller no longer than the caller waits, and the next one is not asked again', async () => {
     issuer.answers.set('/jwks', () => undefined);
     const token = await sign(first, claims());
-    expect(await ask(token, verifier, AbortSignal.timeout(50))).toBe('jwks_unavailable');
-    expect(await ask(token, verifier, AbortSignal.timeout(50))).toBe('jwks_unavailable');
+    expect(await ask(token, verifier, { signal: AbortSignal.timeout(50) })).toBe('jwks_unavailable');
+    expect(await ask(token, verifier, { signal: AbortSignal.timeout(50) })).toBe('jwks_unavailable');
     expect(issuer.fetched).toHaveLength(1);
   });
 

@@ -412,7 +412,7 @@ describe('a token that was verified', () => {
     const first = await ask(token);
     const fetched = issuer.fetched.length;
     clock.pass(599_000);
-    const mayNotWait = AbortSignal.abort(new KeyholeError('overloaded', 'too many wait'));
+    const mayNotWait = { signal: AbortSignal.abort(new KeyholeError('overloaded', 'too many wait')) };
     expect(await answerTo(token, verifier, mayNotWait)).toBe(first);
     clock.pass(2_000); // the key set is due as well
     expect(await answerTo(other, verifier, mayNotWait)).toMatchObject({ code: 'overloaded' });

@@ -1,5 +1,6 @@
 // Requests that wait for others: they leave places to those whose answers are at hand.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Patience } from '../../../src/access/patience.js';
 import type { Action, Authorizer, Decision } from '../../../src/access/policy.js';
 import type { Authenticator, Principal } from '../../../src/access/principal.js';
 import { EncryptionCodec } from '../../../src/codec/encryption-codec.js';
@@ -184,9 +185,9 @@ describe('while tokens are slow to verify', () => {
     readonly issuer = gate();
     verifying = 0;
 
-    override async authenticate(authorization: string | undefined, signal?: AbortSignal) {
+    override async authenticate(authorization: string | undefined, patience?: Patience) {
       if (authorization !== `Bearer ${FORGED}`) return super.authenticate(authorization);
-      signal?.throwIfAborted();
+      patience?.signal.throwIfAborted();
       this.verifying += 1;
       await this.issuer.opened;
       throw new KeyholeError('token_invalid', 'the access token is not valid');
@@ -484,10 +485,10 @@ class LoadedRoles extends TableAuthorizer {
     principal: Principal,
     action: Action,
     namespace: string,
-    signal = new AbortController().signal,
+    patience: Patience = new AbortController(),
   ): Promise<Decision> {
     if (namespace !== ORDERS) {
-      signal.throwIfAborted();
+      patience.signal.throwIfAborted();
       this.loads.push(namespace);
       await this.roles.opened;
     }
