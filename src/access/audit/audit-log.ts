@@ -61,7 +61,7 @@ export interface AuditLog {
   /**
    * Resolves once the record is durable.
    *
-   * @param moreSoon - Default is that it is the last one.
+   * @param moreSoon - asked after one turn of the event loop. Default is that it is the last one, and nothing is waited for.
    * @throws KeyholeError `audit_unavailable` if it cannot be made durable within 1 s.
    */
   append(event: AuditEvent, moreSoon?: MoreSoon): Promise<void>;

@@ -19,7 +19,7 @@ export interface Handing {
   readonly requests?: number;
   /** Called before the next write if it became durable after it was refused. */
   readonly onLate?: () => void;
-  /** Default is that it is the last one. */
+  /** Default is that it is the last one, and nothing is waited for. */
   readonly moreSoon?: MoreSoon | undefined;
 }
 
@@ -73,7 +73,7 @@ export class GroupCommit {
   /** When it began, on the clock of timers. */
   #beganMs = Infinity;
   /** As whoever handed in the last record says. */
-  #moreSoon: MoreSoon = () => false;
+  #moreSoon: MoreSoon | undefined;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -86,7 +86,7 @@ export class GroupCommit {
    * still be written later.
    */
   async append(record: AuditRecord, handing: Handing = {}): Promise<void> {
-    const { requests = 1, onLate, moreSoon = () => false } = handing;
+    const { requests = 1, onLate, moreSoon } = handing;
     if (this.#stuck || this.#pending.size >= MAX_WAITING) throw this.refusal(requests);
     const durable = this.#enqueue(record, requests, onLate);
     this.#pending.add(durable);
@@ -175,7 +175,7 @@ export class GroupCommit {
   async #run(): Promise<void> {
     this.#committing = true;
     while (this.#waiting.size > 0) {
-      for (let turns = 0; turns < MAX_TURNS && this.#moreSoon(); turns++) await nextTurn();
+      if (this.#moreSoon !== undefined) await this.#gather();
       const batch = [...this.#waiting];
       this.#waiting.clear();
       this.#beganMs = performance.now();
@@ -184,6 +184,15 @@ export class GroupCommit {
       this.#stuck = false;
     }
     this.#committing = false;
+  }
+
+  /** One turn in any case: what comes together is seldom read in the same one. */
+  async #gather(): Promise<void> {
+    let turns = 0;
+    do {
+      await new Promise((resolve) => setImmediate(resolve));
+      turns += 1;
+    } while (turns < MAX_TURNS && this.#moreSoon?.() === true);
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
@@ -200,8 +209,4 @@ export class GroupCommit {
     }
     for (const { resolve } of batch) resolve();
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
