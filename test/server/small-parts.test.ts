@@ -91,3 +91,12 @@ test('a deadline is one for all that is asked, and aborts what it gives up on', 
   expect(await second).toMatchObject({ code: 'kms_unavailable' });
   expect(signal.aborted).toBe(true);
 });
+
+test('a signal that is asked for once the time of a request is up has aborted already', async () => {
+  vi.useFakeTimers();
+  const whole = new CallerDeadline({ monotonic: () => Date.now() }, 5_000);
+  const refused = whole.run('authz_unavailable', () => new Promise(() => undefined)).catch(() => 'refused');
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(await refused).toBe('refused');
+  expect(whole.signal.aborted).toBe(true);
+});

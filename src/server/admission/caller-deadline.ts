@@ -14,10 +14,9 @@ export class CallerDeadline {
     this.#leftMs = deadlineMs;
   }
 
-  /** Aborts once the time is up. */
+  /** Aborts once the time is up; made later than that, it is aborted already. */
   get signal(): AbortSignal {
-    this.#abort ??= new AbortController();
-    return this.#abort.signal;
+    return this.#controller().signal;
   }
 
   /**
@@ -34,7 +33,7 @@ export class CallerDeadline {
       timer = setTimeout(
         () => {
           reject(new KeyholeError(code, 'what this request needs did not answer in time'));
-          if (leftMs <= mostMs) this.#abort?.abort();
+          if (leftMs <= mostMs) this.#controller().abort();
         },
         Math.min(leftMs, mostMs),
       );
@@ -45,5 +44,10 @@ export class CallerDeadline {
       clearTimeout(timer);
       this.#leftMs -= this.#clock.monotonic() - startedMs;
     }
+  }
+
+  #controller(): AbortController {
+    this.#abort ??= new AbortController();
+    return this.#abort;
   }
 }
