@@ -1,21 +1,19 @@
-// A codec server from its configuration: started, reloaded, ended.
+// A codec server that runs: what SIGHUP reads anew, and its end.
 import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { AuditLog } from '../access/audit/audit-log.js';
 import { createCodecServer, type CodecServer } from '../server/app.js';
 import { loggedError } from '../server/telemetry/error-log.js';
-import { createMetrics, type Metrics } from '../server/telemetry/metrics.js';
+import type { Metrics } from '../server/telemetry/metrics.js';
 import type { Tracing } from '../server/telemetry/tracing.js';
 import { assemble, type Assembled } from './assemble.js';
-import { AuditCopy } from './audit-copy.js';
-import { assertCanListen, cannotListen } from './cannot-listen.js';
+import type { AuditCopy } from './audit-copy.js';
+import { cannotListen } from './cannot-listen.js';
 import type { Config } from './config.js';
 import type { LoadResult } from './load-config.js';
-import { openAudit, tryAudit, type AuditResult } from './open-audit.js';
-import { packageVersion } from './package-version.js';
+import { openAudit, type AuditResult } from './open-audit.js';
 import { problemLine, type Problem } from './reading/problems.js';
 import { Replaced } from './replaced.js';
-import { selfTest } from './self-test/self-test.js';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -28,65 +26,8 @@ export interface ServiceOptions {
   readonly tracing?: Tracing | undefined;
 }
 
-export type StartResult = { readonly service: Service } | { readonly problems: readonly Problem[] };
-
 /** A stop waits that long for a reload that hangs, as where the disk of the configuration does not answer. */
 const RELOAD_WITHIN_MS = 5_000;
-
-/**
- * Opens no port where there are problems.
- *
- * @throws Error with one sentence where an address cannot be listened on, or the self-test fails.
- */
-export async function startService(options: ServiceOptions): Promise<StartResult> {
-  const { config, logger, tracing } = options;
-  const metrics = createMetrics(packageVersion());
-  const result = await assemble(config, { logger, metrics, tracing });
-  if ('problems' in result) {
-    await metrics.close();
-    return result;
-  }
-  const copy = new AuditCopy(logger, metrics);
-  const close = async (): Promise<void> => {
-    result.assembled.close();
-    await Promise.all([copy.close(), metrics.close()]);
-  };
-  const opened = await openedLast(options, result.assembled, metrics, copy).catch(async (error: unknown) => {
-    await close();
-    throw error;
-  });
-  if ('problems' in opened) {
-    await close();
-    return opened;
-  }
-  for (const warning of config.warnings) logger.warn(warning);
-  const service = new Service(options, { audit: opened.audit, copy, metrics }, result.assembled);
-  await service.listen();
-  return { service };
-}
-
-/**
- * The record, once nothing else is in the way: whoever starts a second server by mistake takes nothing from the one that
- * runs.
- *
- * @throws Error with one sentence where an address cannot be listened on, or the self-test fails.
- */
-async function openedLast(
-  options: ServiceOptions,
-  assembled: Assembled,
-  metrics: Metrics,
-  copy: AuditCopy,
-): Promise<AuditResult> {
-  const { config, logger } = options;
-  const problems = await tryAudit(config);
-  if (problems.length > 0) return { problems };
-  void assembled.warm();
-  await selfTest({ logger });
-  await assertCanListen(config.metrics, 'metrics.listen');
-  await assertCanListen(config.server.listen, 'listen');
-  await copy.use(config);
-  return openAudit(config, { ...options, metrics, copy });
-}
 
 export class Service {
   readonly #options: ServiceOptions;

@@ -12,7 +12,7 @@ import { createLog } from '../config/logger.js';
 import { openKeyring } from '../config/open-wrapping-key.js';
 import { writeLocalKeyFile } from '../config/reading/local-key-file.js';
 import { problemLine, type Problem } from '../config/reading/problems.js';
-import { startService } from '../config/service.js';
+import { startService } from '../config/start-service.js';
 import type { Certificates } from './certificates.js';
 import type { IdentityProvider } from './identity/identity-provider.js';
 import { NAMESPACES } from './people.js';

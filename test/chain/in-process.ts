@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/load-config.js';
 import { createLog } from '../../src/config/logger.js';
 import { writeLocalKeyFile } from '../../src/config/reading/local-key-file.js';
-import { startService } from '../../src/config/service.js';
+import { startService } from '../../src/config/start-service.js';
 import { keepStream } from '../streams.js';
 
 export interface InProcessOptions {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
-import { startService } from '../../../src/config/service.js';
+import { startService } from '../../../src/config/start-service.js';
 import { freePort } from '../../parts/spawn-part.js';
 import { GOOD, makeFolder } from '../folder.js';
 
