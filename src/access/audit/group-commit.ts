@@ -61,6 +61,8 @@ const MAX_WAITING = 1_024;
  * of a processor as one of them (PostgreSQL has `commit_delay` for the same).
  */
 const MAX_TURNS = 8;
+/** However long these take. */
+const MAX_GATHER_MS = 2;
 
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
@@ -70,8 +72,8 @@ export class GroupCommit {
   #running = Promise.resolve();
   /** The write under way has taken longer than the deadline: whoever comes meanwhile need not wait for it. */
   #stuck = false;
-  /** When it began, on the clock of timers. */
-  #beganMs = Infinity;
+  /** Since when the records of the write under way wait for it, on the clock of timers; `Infinity`: there is none. */
+  #sinceMs = Infinity;
   /** As whoever handed in the last record says. */
   #moreSoon: MoreSoon | undefined;
 
@@ -137,10 +139,6 @@ export class GroupCommit {
     return new KeyholeError('audit_unavailable', message, { cause, retryAfterMs: 1_000 });
   }
 
-  #underWayMs(): number {
-    return performance.now() - this.#beganMs + EARLY_MS;
-  }
-
   #enqueue(record: AuditRecord, requests: number, onLate: Handing['onLate']): Promise<void> {
     const { deadlineMs } = this.#options;
     return new Promise((resolve, reject) => {
@@ -153,7 +151,7 @@ export class GroupCommit {
         reject(this.refusal(requests, cause));
       };
       const expire = (): void => {
-        if (open) this.#stuck = this.#committing && this.#underWayMs() >= deadlineMs;
+        if (open) this.#stuck = performance.now() - this.#sinceMs + EARLY_MS >= deadlineMs;
         refuse();
       };
       // where the event loop stood still, what became durable meanwhile is heard of first
@@ -175,24 +173,25 @@ export class GroupCommit {
   async #run(): Promise<void> {
     this.#committing = true;
     while (this.#waiting.size > 0) {
-      if (this.#moreSoon !== undefined) await this.#gather();
+      const sinceMs = performance.now();
+      if (this.#moreSoon !== undefined) await this.#gather(sinceMs);
       const batch = [...this.#waiting];
       this.#waiting.clear();
-      this.#beganMs = performance.now();
+      this.#sinceMs = sinceMs;
       if (batch.length > 0) await this.#commit(batch);
-      this.#beganMs = Infinity;
+      this.#sinceMs = Infinity;
       this.#stuck = false;
     }
     this.#committing = false;
   }
 
   /** One turn in any case: what comes together is seldom read in the same one. */
-  async #gather(): Promise<void> {
+  async #gather(sinceMs: number): Promise<void> {
     let turns = 0;
     do {
       await new Promise((resolve) => setImmediate(resolve));
       turns += 1;
-    } while (turns < MAX_TURNS && this.#moreSoon?.() === true);
+    } while (turns < MAX_TURNS && performance.now() < sinceMs + MAX_GATHER_MS && this.#moreSoon?.() === true);
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {

@@ -31,6 +31,7 @@ import { plantSecret } from '../../streams.js';
 import { auditEvent, filesOf, linesOf, told, toldInAll, WRITER } from './events.js';
 import { gate } from '../../gate.js';
 import { errorOf, Faults } from './faulty-files.js';
+import { appendTogether } from './together.js';
 
 let directory: string;
 let path: string;
@@ -54,6 +55,15 @@ async function openLog(options: Partial<AuditFileOptions> = {}): Promise<AuditLo
 const unavailable = { code: 'audit_unavailable', retryAfterMs: 1_000 };
 
 describe('a record', () => {
+  test('shares its write with one that is said to come soon', async () => {
+    const faults = new Faults();
+    const log = await openLog({ open: faults.open });
+    const before = faults.done.length;
+    await appendTogether(log);
+    expect(faults.done.slice(before)).toEqual(['write', 'sync']);
+    expect(await linesOf(path)).toHaveLength(3);
+  });
+
   test('is one line of JSON, built field by field', async () => {
     const clock = new FakeClock();
     const log = await openLog({ clock });

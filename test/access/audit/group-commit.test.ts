@@ -102,11 +102,29 @@ describe('where more records will soon be there', () => {
       turns += 1;
       return true;
     });
-    for (let turn = 0; turn < 10; turn++) await vi.advanceTimersByTimeAsync(1);
+    while (sizes.length === 0) await vi.advanceTimersToNextTimerAsync();
     expect(turns).toBe(8);
     expect(sizes).toEqual([1]);
     writes[0]?.open();
     expect(await first).toBe('durable');
+  });
+
+  test('a write waits for 2 ms and no longer, however few turns that were', async () => {
+    const first = outcome(() => true);
+    for (let turn = 0; turn < 3; turn++) await vi.advanceTimersByTimeAsync(1);
+    expect(sizes).toEqual([1]);
+    writes[0]?.open();
+    expect(await first).toBe('durable');
+  });
+
+  test('a write that hangs has others refused at once too, though it began later than its first record', async () => {
+    const first = outcome(() => true);
+    vi.advanceTimersByTime(100); // one long turn
+    await vi.advanceTimersByTimeAsync(DEADLINE_MS - 99);
+    expect(sizes).toEqual([1]);
+    expect(await first).toBe('refused');
+    expect(commits.stuck).toBe(true);
+    expect(await outcome()).toBe('refused');
   });
 
   test('one that is refused meanwhile is not written, and keeps nobody else from it', async () => {
@@ -116,8 +134,8 @@ describe('where more records will soon be there', () => {
     const refused = outcome(() => true);
     vi.advanceTimersByTime(DEADLINE_MS); // a loop that stood still hears of timers first
     vi.advanceTimersByTime(1);
-    expect(await refused).toBe('refused');
     expect(commits.stuck).toBe(false);
+    expect(await refused).toBe('refused');
     for (let turn = 0; turn < 10; turn++) await vi.advanceTimersByTimeAsync(1);
     expect(sizes).toEqual([1]);
     const next = outcome();

@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { StreamAuditLog } from '../../../src/access/audit/stream-audit-log.js';
 import { auditEvent, said, WRITER, type Line } from './events.js';
+import { appendTogether } from './together.js';
 
 /** Takes each chunk once it is let. */
 class HeldStream extends Writable {
@@ -44,6 +45,20 @@ test('a record is accepted once the stream has taken it, and those that wait go 
   await log.close();
   await Promise.all(appended);
   expect(stream.ids).toEqual(['start', 'a', 'b', 'c']);
+});
+
+test('a record shares its chunk with one that is said to come soon', async () => {
+  const chunks: string[] = [];
+  const stream = new Writable({
+    write: (chunk: Buffer, _encoding, callback) => {
+      chunks.push(chunk.toString());
+      callback();
+    },
+  });
+  const log = new StreamAuditLog(stream, { writer: WRITER });
+  await appendTogether(log);
+  expect(chunks).toHaveLength(1);
+  await log.close();
 });
 
 test('a reader that stands still refuses records in time, and is told of them when it goes on', async () => {

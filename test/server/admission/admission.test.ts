@@ -35,6 +35,14 @@ describe('more records are expected', () => {
   test('while another request is worked on', async () => {
     expect(await moreComeBeside((_admission, end) => end)).toBe(true);
   });
+
+  test('though a record failed before', async () => {
+    const more = moreComeBeside(async (admission, end) => {
+      await admission.whileRecorded(() => Promise.reject(new Error('full'))).catch(() => undefined);
+      await end;
+    });
+    expect(await more).toBe(true);
+  });
 });
 
 describe('no more records are expected', () => {
