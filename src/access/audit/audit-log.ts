@@ -54,7 +54,7 @@ export interface Visit {
   readonly namespaces: readonly string[];
 }
 
-/** Whether others will soon hand in theirs: what makes a record durable waits for those a fraction of a millisecond. */
+/** Whether others will soon hand in theirs: what makes a record durable waits for those, 2 ms at most. */
 export type MoreSoon = () => boolean;
 
 export interface AuditLog {
