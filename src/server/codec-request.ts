@@ -2,6 +2,7 @@
 import type { Principal } from '../access/principal.js';
 import { KeyholeError } from '../errors.js';
 import { CallerDeadline } from './admission/caller-deadline.js';
+import type { Place } from './admission/places.js';
 import type { WrittenReply } from './caller-request.js';
 import { callerOf } from './caller.js';
 import { assertJson, assertThere } from './http/request-body.js';
@@ -30,10 +31,13 @@ export async function answerCodecRequest(
   assertMethod(turn, ['POST']);
   const namespace = requestNamespace(route.namespace, headers.namespace);
   assertJson(headers);
-  await admission.during(setup.parts.options.limits, async (place) => {
+  const reply = async (place: Place): Promise<void> => {
     assertThere(exchange);
     const { outcome, body } = await judgedReply(Object.assign(turn, { place }), route, namespace);
     exchange.answer(200, outcome, body);
+  };
+  await admission.during(setup.parts.options.limits, reply, () => {
+    exchange.dropBody();
   });
 }
 

@@ -117,7 +117,7 @@ export const SLOW_BODY_MS = 250;
 /** How long a request waits for its turn. */
 export const MAX_WAIT_MS = 1_000;
 /** How long a request waits for its refusal where there is no room even to wait; of so many at once. */
-export const REFUSAL_PAUSE_MS = 250;
+export const REFUSAL_PAUSE_MS = 500;
 export const MAX_PAUSED = 1_000;
 /** How long a server that stops waits for what is in flight. */
 export const DRAIN_TIMEOUT_MS = 20_000;

@@ -402,9 +402,9 @@ describe('requests that find no room even to wait', () => {
     void admission.during(limits, () => new Promise(() => undefined));
   });
 
-  test('are refused a quarter of a second later: whoever asks again at once costs less', async () => {
+  test('are refused half a second later: whoever asks again at once costs less', async () => {
     ask();
-    await vi.advanceTimersByTimeAsync(249);
+    await vi.advanceTimersByTimeAsync(499);
     expect(refusals).toBe(0);
     await vi.advanceTimersByTimeAsync(1);
     expect(refusals).toBe(1);
@@ -414,12 +414,33 @@ describe('requests that find no room even to wait', () => {
     for (let asked = 0; asked < 1_003; asked += 1) ask();
     await vi.advanceTimersByTimeAsync(0);
     expect(refusals).toBe(3);
-    await vi.advanceTimersByTimeAsync(250);
+    await vi.advanceTimersByTimeAsync(500);
     expect(refusals).toBe(1_003);
     ask();
     await vi.advanceTimersByTimeAsync(0);
     expect(refusals).toBe(1_003);
   });
+});
+
+test('the body of one who waits for a refusal is thrown away', async () => {
+  const server = await start({ concurrency: 1, waiting: 0 });
+  let open: (() => void) | undefined;
+  server.authorizer.gate = new Promise((resolve) => (open = resolve));
+  const served = post(server);
+  await expect.poll(() => server.authorizer.asked).toHaveLength(1);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }); // the refusal does not come
+  const refused = await connectRaw(server.port);
+  const bytes = 32 * 1024 * 1024; // more than the sockets' buffers take
+  refused.send(head('/decode', { ...HEADERS, 'Content-Length': String(bytes) }));
+  refused.send(' '.repeat(bytes));
+  await expect.poll(() => refused.socket.writableLength, { timeout: 10_000 }).toBe(0);
+  expect(refused.received()).toBe('');
+  await vi.advanceTimersByTimeAsync(500);
+  vi.useRealTimers();
+  expect(statusesOf(await refused.until((text) => text.includes('overloaded')))).toEqual([503]);
+  refused.end();
+  open?.();
+  expect((await served).status).toBe(200);
 });
 
 describe('body bytes held', () => {

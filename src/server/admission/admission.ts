@@ -51,13 +51,19 @@ export class Admission {
 
   /**
    * Does `work` in a place, waiting for one at most a second, whether or not its answer is taken. Where there is no room
-   * even to wait, the refusal comes a quarter of a second later, unless very many wait for theirs.
+   * even to wait, the refusal comes half a second later, unless very many wait for theirs.
    *
+   * @param onRefusal - called where there is none, before that: nothing of the request need be kept.
    * @throws KeyholeError `overloaded`; what `work` throws.
    */
-  async during<T>({ concurrency, waiting }: Limits, work: (place: Place) => Promise<T>): Promise<T> {
+  async during<T>(
+    { concurrency, waiting }: Limits,
+    work: (place: Place) => Promise<T>,
+    onRefusal?: () => void,
+  ): Promise<T> {
     const count = { places: concurrency, waiting, full: overloaded };
     if (!this.#places.hasRoom(count)) {
+      onRefusal?.();
       await this.#pauseRefusal();
       throw overloaded();
     }

@@ -109,6 +109,11 @@ export class Exchange {
     if (this.#expectsContinue) this.#response.writeContinue();
   }
 
+  /** Nobody will read the body: what of it is here, or comes, is thrown away. */
+  dropBody(): void {
+    this.request.resume();
+  }
+
   /** `code` is for log and metrics. The reason phrase is always the standard one. */
   answer(status: number, code: string, body: Buffer | undefined, contentType = 'application/json'): void {
     this.#code = code;
