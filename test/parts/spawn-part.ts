@@ -1,10 +1,10 @@
 // A part as a child process: started, waited for until it really answers, and never left behind.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { abortAfter } from '../../src/aborting.js';
+import { choosePort } from '../../src/dev/loopback.js';
 
 const POLL_EVERY_MS = 50;
 const KILL_AFTER_MS = 5_000;
@@ -152,17 +152,14 @@ function withoutUndefined(env: Readonly<Record<string, string | undefined>>): No
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined));
 }
 
-/** A port of 127.0.0.1 that nothing listens on now. */
+/** Ports that were handed out: whoever asked may not listen yet. */
+const handedOut = new Set<number>();
+
+/** A port that nothing listens on now, and that no outgoing connection takes meanwhile. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  await new Promise((resolve) => server.close(resolve));
-  return address.port;
+  const port = await choosePort(0, handedOut);
+  handedOut.add(port);
+  return port;
 }
 
 /** Whether a GET of `url` is answered 200, as a part's readiness. */
