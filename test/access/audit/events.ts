@@ -1,4 +1,5 @@
 // Records as the codec server hands them in, and how they are read back.
+import { statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { AuditEvent, Visit } from '../../../src/access/audit/audit-log.js';
@@ -77,7 +78,8 @@ export async function filesOf(path: string): Promise<string[]> {
   return names.filter((name) => /\.ndjson(\.1)?$/.test(name)).map((name) => join(directory, name));
 }
 
-/** What all files of a record tell, in any order. */
+/** What all files of a record tell, in any order; a file of two names, as a rename in between may leave it, once. */
 export async function toldInAll(path: string): Promise<string[]> {
-  return (await Promise.all((await filesOf(path)).map(told))).flat();
+  const files = new Map((await filesOf(path)).map((file) => [statSync(file).ino, file]));
+  return (await Promise.all([...files.values()].map(told))).flat();
 }
