@@ -4,12 +4,14 @@ import {
   existsSync,
   mkdirSync,
   renameSync,
+  statSync,
   symlinkSync,
   unlinkSync,
   writeFileSync,
   type Stats,
 } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import promises, { mkdtemp, rm } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -223,6 +225,32 @@ test('a record that becomes durable after the file was opened anew is named by n
   renameSync(path, join(directory, 'audit-rotated.ndjson'));
   await log.reopen();
   await log.close();
+  expect(await mistakes()).toEqual([]);
+});
+
+test('a file that is rotated while it has two names is one file, and nothing of it is lost', async () => {
+  const log = await openLog();
+  await log.append(auditEvent('before'));
+  faults.write = errorOf('EIO');
+  await refused(log, 'refused');
+  faults.write = undefined;
+  const { link } = promises;
+  promises.link = async (from, to) => {
+    await link(from, to);
+    renameSync(path, join(directory, 'audit-rotated.ndjson'));
+  };
+  syncBuiltinESMExports();
+  try {
+    await log.append(auditEvent('after'));
+  } finally {
+    promises.link = link;
+    syncBuiltinESMExports();
+  }
+  await log.close();
+  const before = (await filesOf(path)).filter((file) => file !== path);
+  expect(new Set(before.map((file) => statSync(file).ino)).size).toBe(1);
+  expect(before).toHaveLength(2);
+  expect((await toldInAll(path)).sort()).toEqual(['after', 'before', 'gap of 1']);
   expect(await mistakes()).toEqual([]);
 });
 
