@@ -88,11 +88,13 @@ export const MAX_STRANGER_PAYLOADS = 64;
 export const MAX_STRANGER_CONNECTIONS = 64;
 
 /**
- * Requests in progress on one connection, and bytes of their headers with which no further one is begun: whoever
- * pipelines more would have them kept here, their answers untaken.
+ * Requests in progress on one connection. No browser, proxy or SDK pipelines; whoever does would take as many places as
+ * there are strangers' connections with each of them. With this, those of one address fit into the default places.
  */
-export const MAX_PIPELINED = 32;
-export const MAX_PIPELINED_BYTES = 256 * KIB;
+export const MAX_PIPELINED = 4;
+
+/** Requests read behind the answer that a connection ends with, which are none: more are not waited for. */
+export const MAX_IGNORED = 32;
 
 /** Open connections, and the time one has for its request, where Prometheus and orchestrators ask. */
 export const MAX_METRICS_CONNECTIONS = 64;

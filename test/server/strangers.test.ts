@@ -9,6 +9,7 @@ import type { AuditLog } from '../../src/access/audit/audit-log.js';
 import { openAuditFile } from '../../src/access/audit/file-audit-log.js';
 import { verifyAudit } from '../../src/access/audit/verify.js';
 import { createSecret } from '../../src/access/tokens/credentials.js';
+import { MAX_PIPELINED, MAX_STRANGER_CONNECTIONS } from '../../src/server/limits.js';
 import { filesOf, linesOf, WRITER } from '../access/audit/events.js';
 import { plantSecret } from '../streams.js';
 import { connectRaw, head, statusesOf, type RawConnection } from './http/raw-connection.js';
@@ -27,7 +28,8 @@ const STRESS = process.env['KEYHOLE_STRESS'] !== undefined;
 const REQUESTS = STRESS ? 20_000 : 1_000;
 /** Of idle sockets there are a few more, from several addresses. */
 const CONNECTIONS = STRESS ? 1_024 : 200;
-const AT_ONCE = 25;
+/** Requests that strangers send on one connection. */
+const ON_ONE = 40;
 const LIMITS = { connections: CONNECTIONS, callerBurst: 10_000, callerRequestsPerSecond: 10_000 };
 
 /** Of a program, as `credential create` makes it. */
@@ -37,6 +39,7 @@ let server: RunningServer;
 afterEach(() => server.stop());
 
 const JSON_BODY = { 'content-type': 'application/json' };
+const TOKENLESS = head('/decode', { Host: 'a', 'X-Namespace': ORDERS, ...JSON_BODY, 'Content-Length': '0' });
 
 describe('a request that is refused before anybody is known', () => {
   test.each<[code: string, status: number, path: string, options: Parameters<RunningServer['ask']>[1]]>([
@@ -153,6 +156,29 @@ test('who is known, a preflight and a question about health are not counted amon
   await expect.poll(() => server.audit.strangers.map(({ code }) => code)).toEqual(['token_missing']);
 });
 
+test('who pipelines on as many connections as one address may have keeps nobody out', async () => {
+  server = await startServer();
+  let left = MAX_STRANGER_CONNECTIONS;
+  let asked = true;
+  const pipelining = async (): Promise<void> => {
+    const connection = await connectRaw(server.port, '127.0.0.2');
+    left -= 1;
+    for (let answers = MAX_PIPELINED; asked; answers += MAX_PIPELINED) {
+      connection.send(TOKENLESS.repeat(MAX_PIPELINED));
+      await connection.until((text) => statusesOf(text).length === answers);
+    }
+    connection.end();
+  };
+  const flood = Array.from({ length: MAX_STRANGER_CONNECTIONS }, pipelining);
+  await expect.poll(() => left).toBe(0);
+  const statuses: number[] = [];
+  for (let i = 0; i < 20; i += 1)
+    statuses.push((await server.ask('/decode', { as: 'admin', namespace: ORDERS })).status);
+  asked = false;
+  await Promise.all(flood);
+  expect(new Set(statuses)).toEqual(new Set([200]));
+});
+
 describe('a record on a disk of 2 MiB', () => {
   let directory: string;
   let path: string;
@@ -181,16 +207,15 @@ describe('a record on a disk of 2 MiB', () => {
   }
 
   async function strangers(): Promise<void> {
-    const connection = await connectRaw(server.port);
-    connection.socket.setMaxListeners(0); // each wait below leaves one
-    const headers = { Host: 'a', 'X-Namespace': ORDERS, ...JSON_BODY, 'Content-Length': '0' };
-    const request = head('/decode', headers);
-    for (let sent = AT_ONCE; sent <= REQUESTS; sent += AT_ONCE) {
-      connection.send(request.repeat(AT_ONCE));
-      await connection.until((text) => (text.match(/HTTP\/1/g) ?? []).length === sent);
+    for (let sent = 0; sent < REQUESTS; sent += ON_ONE) {
+      const connection = await connectRaw(server.port);
+      for (let answers = MAX_PIPELINED; answers <= ON_ONE; answers += MAX_PIPELINED) {
+        connection.send(TOKENLESS.repeat(MAX_PIPELINED));
+        await connection.until((text) => statusesOf(text).length === answers);
+      }
+      expect(new Set(statusesOf(connection.received()))).toEqual(new Set([401]));
+      connection.end();
     }
-    expect(new Set(statusesOf(connection.received()))).toEqual(new Set([401]));
-    connection.end();
   }
 
   async function admin(): Promise<number> {

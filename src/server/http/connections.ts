@@ -1,7 +1,7 @@
 // All open connections: how many, what goes on on each, and on which nobody is known yet.
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
-import { MAX_PIPELINED, MAX_PIPELINED_BYTES } from '../limits.js';
+import { MAX_PIPELINED } from '../limits.js';
 import { Crowd, type Line } from './crowd.js';
 
 /** A request in progress. */
@@ -17,8 +17,8 @@ interface InProgress {
 interface Connection {
   readonly name: string;
   readonly socket: Socket;
-  /** In the order in which their answers leave; of each the bytes of its headers. */
-  readonly requests: Map<InProgress, number>;
+  /** In the order in which their answers leave. */
+  readonly requests: Set<InProgress>;
   /** The one that came last. */
   last: InProgress | undefined;
   /** What was sent behind the answer that it ends with. */
@@ -55,7 +55,7 @@ export class Connections {
     const connection: Connection = {
       name,
       socket,
-      requests: new Map(),
+      requests: new Set(),
       last: undefined,
       ignored: 0,
       isKnown: false,
@@ -65,7 +65,7 @@ export class Connections {
     if (from !== undefined && !this.#strangers.has(from)) this.#strangers.set(from, new Crowd());
     this.#lineUp(connection);
     socket.once('close', () => {
-      for (const request of connection.requests.keys()) request.connectionClosed();
+      for (const request of connection.requests) request.connectionClosed();
       this.#forget(connection);
     });
     const strangers = this.#strangersOf(connection);
@@ -74,10 +74,10 @@ export class Connections {
   }
 
   /** A request's headers are complete. */
-  began(name: string, request: InProgress, headBytes: number): void {
+  began(name: string, request: InProgress): void {
     const connection = this.#open.get(name);
     if (connection === undefined) return;
-    connection.requests.set(request, headBytes);
+    connection.requests.add(request);
     connection.last = request;
     if (connection.requests.size === 1) this.#lineUp(connection);
   }
@@ -122,18 +122,15 @@ export class Connections {
     return connection.ignored;
   }
 
-  /** Whether it has as many requests in progress as one may have, or as large ones. */
+  /** Whether it has as many requests in progress as one may have. */
   isFull(name: string): boolean {
     const requests = this.#open.get(name)?.requests;
-    if (requests === undefined) return false;
-    let bytes = 0;
-    for (const headBytes of requests.values()) bytes += headBytes;
-    return requests.size >= MAX_PIPELINED || bytes >= MAX_PIPELINED_BYTES;
+    return requests !== undefined && requests.size >= MAX_PIPELINED;
   }
 
   /** The requests in progress on a connection. */
   inProgress(name: string): readonly InProgress[] {
-    return [...(this.#open.get(name)?.requests.keys() ?? [])];
+    return [...(this.#open.get(name)?.requests ?? [])];
   }
 
   /** Ends those that are idle, and from now on each that becomes so. */
@@ -185,7 +182,7 @@ function lineOf(connection: Connection): Line {
 
 /** The request whose answer leaves next. */
 function frontOf({ requests }: Connection): InProgress | undefined {
-  const [front] = requests.keys();
+  const [front] = requests;
   return front;
 }
 

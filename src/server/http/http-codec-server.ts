@@ -17,7 +17,7 @@ import {
   DRAIN_TIMEOUT_MS,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
-  MAX_PIPELINED,
+  MAX_IGNORED,
   MAX_STRANGER_CONNECTIONS,
   REQUEST_TIMEOUT_MS,
 } from '../limits.js';
@@ -32,7 +32,7 @@ import { Connections, nameOf } from './connections.js';
 import { Cors } from './cors.js';
 import { Exchange } from './exchange.js';
 import { endMalformed, unanswered } from './malformed.js';
-import { headBytes, readHeaders } from './request-headers.js';
+import { readHeaders } from './request-headers.js';
 import { routeOf, type Route } from './route.js';
 import { ServedKeyPair } from './served-key-pair.js';
 
@@ -146,7 +146,7 @@ export class HttpCodecServer implements CodecServer {
     const route = routeOf(request.url ?? '');
     const name = nameOf(request.socket);
     if (this.#connections.isEnding(name) || !request.socket.writable) {
-      if (this.#connections.ignores(name) > MAX_PIPELINED) request.socket.destroy();
+      if (this.#connections.ignores(name) > MAX_IGNORED) request.socket.destroy();
       return;
     }
     if (this.#connections.isFull(name)) {
@@ -178,7 +178,7 @@ export class HttpCodecServer implements CodecServer {
       },
     });
     const span = spanOf(setup, route, exchange);
-    this.#connections.began(name, exchange, headBytes(request));
+    this.#connections.began(name, exchange);
     if (this.#mustNotCome(request, route)) {
       exchange.destroy('not_encrypted');
       return;

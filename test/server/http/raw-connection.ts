@@ -27,10 +27,18 @@ export async function connectRaw(port: number, from = '127.0.0.1'): Promise<RawC
     ended = true;
   });
   await once(socket, 'connect');
+  const more = (): Promise<void> =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        socket.off('data', done).off('close', done);
+        resolve();
+      };
+      socket.on('data', done).on('close', done);
+    });
   const until = async (fits: (text: string) => boolean): Promise<string> => {
     while (!fits(received)) {
       if (ended) throw new Error(`the connection was closed after: ${received}`);
-      await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+      await more();
     }
     return received;
   };
