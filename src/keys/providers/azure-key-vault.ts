@@ -1,5 +1,4 @@
 // An RSA key in Azure Key Vault as the wrapping key: a data key of ours, wrapKey and unwrapKey with RSA-OAEP-256.
-import { randomBytes } from 'node:crypto';
 import { untilAborted } from '../../aborting.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
 import { DATA_KEY_BYTES } from '../data-key.js';
@@ -15,6 +14,7 @@ import {
 } from '../options.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
 import { bareError } from './bare-error.js';
+import { freshDataKey } from './fresh-data-key.js';
 import { retryAfterMs } from './retry-after.js';
 
 /** The one call we make of `KeyClient` of `@azure/keyvault-keys`: which version is the current one? */
@@ -150,16 +150,12 @@ class AzureWrappingKey implements WrappingKey {
 
   async generateDataKey({ signal }: KeyContext): Promise<GeneratedDataKey> {
     const version = await this.#currentVersion(signal);
-    const plaintext = randomBytes(DATA_KEY_BYTES);
-    try {
+    return freshDataKey(async (plaintext) => {
       const wrapped = await this.#asked('wrapKey', version, signal, (client, options) =>
         client.wrapKey(ALGORITHM, plaintext, options),
       );
-      return { keyId: version.id, plaintext, wrapped };
-    } catch (error) {
-      plaintext.fill(0);
-      throw error;
-    }
+      return { keyId: version.id, wrapped };
+    });
   }
 
   /** With the version that the payload names, if it is one of the configured key. One that names none is another program's. */

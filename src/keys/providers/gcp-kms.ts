@@ -1,13 +1,12 @@
 // Google Cloud KMS as the wrapping key: a data key of ours, Encrypt and Decrypt, every checksum checked.
-import { randomBytes } from 'node:crypto';
 import { untilAborted } from '../../aborting.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
-import { DATA_KEY_BYTES } from '../data-key.js';
 import { namespaceTemplate } from '../key-template.js';
 import { aClient, assertOptions, milliseconds, optional, someText, type Forms } from '../options.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
 import { bareError } from './bare-error.js';
 import { crc32c } from './crc32c.js';
+import { freshDataKey } from './fresh-data-key.js';
 
 /** The three calls we make, as `KeyManagementServiceClient` of `@google-cloud/kms` has them. */
 export interface GcpKmsClient {
@@ -107,23 +106,19 @@ class GcpKmsWrappingKey implements WrappingKey {
     return this.name;
   }
 
-  async generateDataKey({ namespace, signal }: KeyContext): Promise<GeneratedDataKey> {
-    const plaintext = randomBytes(DATA_KEY_BYTES);
-    const request = {
-      name: this.name,
-      plaintext,
-      plaintextCrc32c: { value: crc32c(plaintext) },
-      ...boundTo(namespace),
-    };
-    try {
+  generateDataKey({ namespace, signal }: KeyContext): Promise<GeneratedDataKey> {
+    return freshDataKey(async (plaintext) => {
+      const request = {
+        name: this.name,
+        plaintext,
+        plaintextCrc32c: { value: crc32c(plaintext) },
+        ...boundTo(namespace),
+      };
       const answer = await this.#asked('Encrypt', signal, (options) =>
         this.#client.encrypt(request, options),
       );
-      return { keyId: this.#versionIn(answer, namespace), plaintext, wrapped: this.#ciphertextIn(answer) };
-    } catch (error) {
-      plaintext.fill(0);
-      throw error;
-    }
+      return { keyId: this.#versionIn(answer, namespace), wrapped: this.#ciphertextIn(answer) };
+    });
   }
 
   /** Decrypt names the configured key. Its answer names none: what binds is the key itself. */

@@ -1,11 +1,10 @@
 // The transit engine of HashiCorp Vault or OpenBao as the wrapping key: a data key of ours, encrypt and decrypt.
-import { randomBytes } from 'node:crypto';
 import { abortAfter } from '../../aborting.js';
 import { KeyholeError, type KeyholeErrorCode } from '../../errors.js';
-import { DATA_KEY_BYTES } from '../data-key.js';
 import { namespaceTemplate } from '../key-template.js';
 import { aFunction, assertOptions, milliseconds, oneOf, optional, someText, type Forms } from '../options.js';
 import type { GeneratedDataKey, KeyContext, UnwrappedDataKey, WrappingKey } from '../wrapping-key.js';
+import { freshDataKey } from './fresh-data-key.js';
 import { retryAfterMs } from './retry-after.js';
 
 /** The one function we call: the platform's `fetch`, or one that knows a private CA. */
@@ -100,18 +99,14 @@ class VaultTransitWrappingKey implements WrappingKey {
     return this.name;
   }
 
-  async generateDataKey({ namespace, signal }: KeyContext): Promise<GeneratedDataKey> {
-    const plaintext = randomBytes(DATA_KEY_BYTES);
-    const body = { plaintext: plaintext.toString('base64'), ...boundTo(namespace) };
-    try {
+  generateDataKey({ namespace, signal }: KeyContext): Promise<GeneratedDataKey> {
+    return freshDataKey(async (plaintext) => {
+      const body = { plaintext: Buffer.from(plaintext).toString('base64'), ...boundTo(namespace) };
       const { ciphertext } = await this.#vault.ask('encrypt', this.#key, body, signal);
       const version = CIPHERTEXT.exec(typeof ciphertext === 'string' ? ciphertext : '')?.[1];
       if (version === undefined) throw this.#invalid('encrypt', 'ciphertext');
-      return { keyId: this.#idOf(version), plaintext, wrapped: Buffer.from(String(ciphertext), 'latin1') };
-    } catch (error) {
-      plaintext.fill(0);
-      throw error;
-    }
+      return { keyId: this.#idOf(version), wrapped: Buffer.from(String(ciphertext), 'latin1') };
+    });
   }
 
   async unwrap(
