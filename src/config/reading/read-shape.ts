@@ -1,7 +1,8 @@
 // Reads a mapping key by key, so that what is wrong with one hides nothing of the others.
 import type { z } from 'zod';
 import { pathTo, stepOf, type Problems } from './problems.js';
-import { unknownKey, type Shape } from './schema.js';
+import { unknownKey } from './forms.js';
+import type { Shape } from './schema.js';
 
 /** What could be read: `undefined` where a value is absent or wrong. */
 export type ReadShape<S extends Shape> = { readonly [K in keyof S]: z.output<S[K]> | undefined };

@@ -1,38 +1,32 @@
 // The keys of `keyhole.yaml`: their form, default and bounds. What they mean together is for the sections to check.
-import { isIP } from 'node:net';
 import { z } from 'zod';
-import { isPattern } from '../../pattern.js';
 import { isRole, ROLE_NAMES } from '../../access/roles/role-names.js';
 import { isCredentialName } from '../../access/tokens/credentials.js';
 import { isDay } from '../../keys/foreign-reads.js';
-import { isNamespacePattern } from '../../keys/namespace-patterns.js';
-import { trustedAddresses } from '../../server/http/client-address.js';
 import { DEFAULT_LIMITS, LIMIT_BOUNDS, type Limits } from '../../server/limits.js';
-import { parseAddress } from './address.js';
+import {
+  accountId,
+  address,
+  audience,
+  claim,
+  emailDomains,
+  flag,
+  httpsUrl,
+  isCidr,
+  list,
+  namespacePattern,
+  oneOf,
+  orRequired,
+  path,
+  section,
+  some,
+  subjectPattern,
+  text,
+  wholeNumber,
+} from './forms.js';
 
 /** Keys and their schemas, each checked by itself. */
 export type Shape = Readonly<Record<string, z.ZodType>>;
-
-const text = z
-  .string({ error: orRequired('must be text (in quotes, where YAML takes it for something else)') })
-  .regex(/^[^\p{Cc}]{1,4096}$/u, { error: 'must be one line of text' });
-const path = text;
-const namespacePattern = text.refine(isNamespacePattern, {
-  error: 'must be a namespace, or a pattern with one *',
-});
-const flag = z.boolean({ error: orRequired('must be true or false') });
-
-/** `host:port`, as `{ host, port }`. */
-export const address = text.transform((written, context) => {
-  const parsed = parseAddress(written);
-  if (parsed !== undefined) return parsed;
-  context.addIssue({ code: 'custom', message: 'must be host:port' });
-  return z.NEVER;
-});
-
-export const accountId = text.regex(/^[A-Za-z0-9_-]{1,63}$/, {
-  error: 'must be an account id, such as a1b2c',
-});
 
 /** The whole file; `keys`, `access` and `audit` are shapes of their own. */
 export const FILE = {
@@ -207,87 +201,10 @@ export const RULE = {
   namespaces: some(namespacePattern).optional(),
 } as const satisfies Shape;
 
-type Sentence = (issue: { readonly input?: unknown }) => string;
-
-/** "is required" where nothing is there. */
-function orRequired(sentence: string): Sentence {
-  return ({ input }) => (input === undefined ? 'is required' : sentence);
-}
-
-function oneOf<const T extends readonly [string, ...string[]]>(
-  ...values: T
-): z.ZodEnum<{ [K in T[number]]: K }> {
-  return z.enum(values, {
-    error: orRequired(`must be ${values.length === 1 ? '' : 'one of '}${values.join(', ')}`),
-  });
-}
-
-function wholeNumber(least: number, most: number): z.ZodInt {
-  const error = orRequired(`must be a whole number from ${least} to ${most}`);
-  return z.int({ error }).min(least, { error }).max(most, { error });
-}
-
-function list<T extends z.ZodType>(item: T): z.ZodArray<T> {
-  return z.array(item, { error: orRequired('must be a list') });
-}
-
-/** A list of at least one. */
-function some<T extends z.ZodType>(item: T): z.ZodArray<T> {
-  return list(item).min(1, { error: 'must not be empty' });
-}
-
-function section<T extends z.ZodRawShape>(shape: T): z.ZodObject<T, z.core.$strict> {
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? unknownKey(Object.keys(shape))
-        : orRequired(`must be a mapping with ${Object.keys(shape).join(', ')}`)(issue),
-  });
-}
-
-export function unknownKey(known: readonly string[]): string {
-  return `is not a key here; there are ${known.join(', ')}`;
-}
-
 function limits(): { [K in keyof Limits]: z.ZodDefault<z.ZodInt> } {
   const entries = Object.entries(LIMIT_BOUNDS).map(([name, { least, most, default: value }]) => [
     name,
     wholeNumber(least, most).default(value),
   ]);
   return Object.fromEntries(entries) as { [K in keyof Limits]: z.ZodDefault<z.ZodInt> };
-}
-
-function audience(): z.ZodString {
-  return text.refine((name) => !name.includes('*'), { error: 'must be a name, without *' });
-}
-
-/** A claim's name, or the names that lead to it. */
-function claim(): z.ZodUnion<[z.ZodString, z.ZodArray<z.ZodString>]> {
-  return z.union([text, some(text)], { error: 'must be a claim, or a list of names that leads to it' });
-}
-
-function emailDomains(): z.ZodArray<z.ZodString> {
-  return some(
-    text.regex(/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/i, { error: 'must be a domain, without * and @' }),
-  );
-}
-
-function subjectPattern(): z.ZodString {
-  return text.refine(isPattern, { error: 'must be a subject, or a pattern with one *' });
-}
-
-function httpsUrl(): z.ZodString {
-  return text.refine((url) => URL.canParse(url) && new URL(url).protocol === 'https:', {
-    error: 'must be an https address',
-  });
-}
-
-function isCidr(written: string): boolean {
-  const [base = '', bits, ...more] = written.split('/');
-  const family = isIP(base);
-  if (family === 0 || more.length > 0) return false;
-  if (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)))
-    return false;
-  trustedAddresses([written]);
-  return true;
 }
