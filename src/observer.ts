@@ -14,6 +14,8 @@ export type KeyholeEvent =
   | {
       readonly type: 'failed';
       readonly namespace: string;
+      /** Of a sealed payload; `undefined` of one that is none, or whose mark cannot be read. */
+      readonly format: string | undefined;
       readonly during: 'seal' | 'open';
       readonly code: KeyholeErrorCode;
     }

@@ -1,6 +1,6 @@
 // Temporal's PayloadCodec: what a worker or client sends is sealed, what it receives is opened.
 import type { Payload, PayloadCodec } from '@temporalio/common';
-import { isKeyholeError, KeyholeError } from '../errors.js';
+import { KeyholeError } from '../errors.js';
 import { DataKeys, MAX_AGE_CAP_MS } from '../keys/data-keys.js';
 import type { ForeignRead } from '../keys/foreign-reads.js';
 import { KeyCalls } from '../keys/key-calls.js';
@@ -24,7 +24,7 @@ import {
 import { isWrappingKey, type WrappingKey } from '../keys/wrapping-key.js';
 import type { Observer } from '../observer.js';
 import { Growth } from './growth.js';
-import { readMark, type Mark, type SealedMark } from './marks.js';
+import type { Mark, SealedMark } from './marks.js';
 import { PayloadCipher } from './payload-cipher.js';
 
 /** Which keys seal and open, and in which formats. */
@@ -172,15 +172,9 @@ export class EncryptionCodec implements PayloadCodec {
 
   /** The mark of a payload that may be opened or passed. */
   #judge(cipher: PayloadCipher, payload: Payload, namespace: string): Mark {
-    try {
-      const mark = readMark(payload);
-      if (mark.kind !== 'none' || cipher.passThrough(namespace) === 'allow') return mark;
-      throw new KeyholeError('plaintext_refused', `a payload of namespace ${namespace} is not sealed`);
-    } catch (error) {
-      const code = isKeyholeError(error) ? error.code : 'not_opened';
-      this.#observer?.({ type: 'failed', namespace, during: 'open', code });
-      throw error;
-    }
+    const mark = cipher.markOf(payload, namespace);
+    if (mark.kind === 'none') cipher.assertPasses(namespace);
+    return mark;
   }
 
   /** Our own namespace, or the payload's where `alsoOpens` names it. */

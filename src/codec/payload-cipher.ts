@@ -3,7 +3,7 @@ import type { Payload } from '@temporalio/common';
 import { isKeyholeError, KeyholeError } from '../errors.js';
 import type { DataKeys, OpeningKey, SealingKey } from '../keys/data-keys.js';
 import type { Keyring } from '../keys/keyring.js';
-import type { Observer } from '../observer.js';
+import type { KeyholeEvent, Observer } from '../observer.js';
 import { needsWrapping, wrapped } from './compressing.js';
 import { KEYHOLE_V1, KEYHOLE_V1_AAD, writeEnvelope } from './envelope.js';
 import {
@@ -14,13 +14,16 @@ import {
   type CompressionEncoding,
 } from './formats/compression.js';
 import { writeEncryptionJwt } from './formats/encryption-jwt.js';
-import { readerOf, readMark, type SealedMark } from './marks.js';
+import { readerOf, readMark, type Mark, type SealedMark } from './marks.js';
 import { Nonces } from './nonces.js';
 import { OpeningKeys } from './opening-keys.js';
 import { readPayload, writeParts } from './payload-proto.js';
 import { assertSealedLength, bytesIn, seal } from './seal.js';
 
 const EMPTY = new Uint8Array(0);
+
+/** What was tried, as far as it is told if it fails. */
+type Attempt = Omit<Extract<KeyholeEvent, { type: 'failed' }>, 'type' | 'code'>;
 
 export interface PayloadCipherOptions {
   readonly keyring: Keyring;
@@ -65,7 +68,7 @@ export class PayloadCipher {
    * itself answered.
    */
   seal(payload: Payload, namespace: string, onAsking?: () => void): Payload | Promise<Payload> {
-    return this.#reported('seal', namespace, () => {
+    return this.#reported({ during: 'seal', namespace, format: undefined }, () => {
       const { write, compress } = this.#keyring.forNamespace(namespace);
       const plaintext = writeParts(payload);
       if (
@@ -103,7 +106,8 @@ export class PayloadCipher {
     const encoding = compressionOf(payload);
     if (encoding === undefined || !this.#keyring.forNamespace(namespace).reads.has(COMPRESSION))
       return payload;
-    return this.#reported('open', namespace, () => this.#decompressed(payload, encoding, namespace));
+    const reported = { during: 'open', namespace, format: undefined } as const;
+    return this.#reported(reported, () => this.#decompressed(payload, encoding, namespace));
   }
 
   /**
@@ -121,7 +125,7 @@ export class PayloadCipher {
     namespace: string,
     onAsking?: () => void,
   ): Payload | Promise<Payload> {
-    return this.#reported('open', namespace, () => {
+    return this.#reported({ during: 'open', namespace, format: mark.format }, () => {
       const data = payload.data ?? EMPTY;
       this.#assertOpens(mark, namespace);
       assertSealedLength(data); // before a key service is asked
@@ -196,30 +200,47 @@ export class PayloadCipher {
     return this.#openingKeys.nameOf(mark, data ?? EMPTY, namespace);
   }
 
-  /** What the configuration says of payloads without a mark. */
-  passThrough(namespace: string): 'allow' | 'refuse' {
-    return this.#keyring.forNamespace(namespace).passThrough;
+  /** What a payload says of itself. @throws KeyholeError `payload_invalid`, `format_not_enabled`, as a failure to open it. */
+  markOf(payload: Payload, namespace: string): Mark {
+    try {
+      return readMark(payload);
+    } catch (error) {
+      return this.#fail({ during: 'open', namespace, format: undefined }, error);
+    }
   }
 
-  /** One event for every failure, whichever way it comes. */
-  #reported(
-    during: 'seal' | 'open',
-    namespace: string,
-    work: () => Payload | Promise<Payload>,
-  ): Payload | Promise<Payload> {
-    const fail = (error: unknown): never => {
-      const code = isKeyholeError(error) ? error.code : during === 'seal' ? 'seal_failed' : 'not_opened';
-      this.#observer?.({ type: 'failed', namespace, during, code });
-      throw isKeyholeError(error)
-        ? error
-        : new KeyholeError(code, `a payload could not be ${during}ed`, { cause: error });
-    };
+  /**
+   * That a payload without a mark may be returned as it came.
+   *
+   * @throws KeyholeError `plaintext_refused`, as a failure to open it.
+   */
+  assertPasses(namespace: string): void {
+    try {
+      if (this.#keyring.forNamespace(namespace).passThrough === 'allow') return;
+      throw new KeyholeError('plaintext_refused', `a payload of namespace ${namespace} is not sealed`);
+    } catch (error) {
+      this.#fail({ during: 'open', namespace, format: undefined }, error);
+    }
+  }
+
+  #reported(attempt: Attempt, work: () => Payload | Promise<Payload>): Payload | Promise<Payload> {
+    const fail = (error: unknown): never => this.#fail(attempt, error);
     try {
       const result = work();
       return result instanceof Promise ? result.catch(fail) : result;
     } catch (error) {
       return fail(error);
     }
+  }
+
+  /** One event for every failure, whichever way it comes. */
+  #fail(attempt: Attempt, error: unknown): never {
+    const { during } = attempt;
+    const code = isKeyholeError(error) ? error.code : during === 'seal' ? 'seal_failed' : 'not_opened';
+    this.#observer?.({ type: 'failed', ...attempt, code });
+    throw isKeyholeError(error)
+      ? error
+      : new KeyholeError(code, `a payload could not be ${during}ed`, { cause: error });
   }
 }
 

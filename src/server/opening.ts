@@ -1,7 +1,7 @@
 // Opens the payloads of one request, each judged by itself.
 import type { Payload } from '@temporalio/common';
 import { Growth } from '../codec/growth.js';
-import { readMark, type Mark, type SealedMark } from '../codec/marks.js';
+import type { Mark, SealedMark } from '../codec/marks.js';
 import { isKeyholeError, isPassing, KeyholeError, type KeyholeErrorCode } from '../errors.js';
 import { isPassingRefusal, type CallerRequest, type KeyWait } from './caller-request.js';
 import { eachOf } from './each-of.js';
@@ -37,7 +37,7 @@ export async function openPayloads(
   const growth = new Growth();
   const { onAsking, wait } = request.keyWait();
   const layers = await unpackAll(request, payloads, growth, wait);
-  const marks = readMarks(layers);
+  const marks = readMarks(request, layers);
   assertFewDataKeys(marks);
   if (marks.some(isSealed)) request.assertKeyCallsLeft();
   request.findings.ciphertexts(payloads.filter((_payload, index) => isClosed(marks[index])));
@@ -73,22 +73,22 @@ function asKeyholeError(error: unknown): KeyholeError {
 }
 
 /** Payloads under one data key share their metadata, hence their mark. */
-function readMarks(layers: readonly Layer[]): Read[] {
+function readMarks(request: CallerRequest, layers: readonly Layer[]): Read[] {
   let metadata: Payload['metadata'];
   let mark: Read | undefined;
   return layers.map((layer) => {
     if (isKeyholeError(layer)) return layer;
     if (mark === undefined || isKeyholeError(mark) || layer.metadata !== metadata) {
       metadata = layer.metadata;
-      mark = tryReadMark(layer);
+      mark = tryReadMark(request, layer);
     }
     return mark;
   });
 }
 
-function tryReadMark(layer: Payload): Read {
+function tryReadMark({ cipher, namespace }: CallerRequest, layer: Payload): Read {
   try {
-    return readMark(layer);
+    return cipher.markOf(layer, namespace);
   } catch (error) {
     return asKeyholeError(error);
   }
@@ -182,9 +182,12 @@ function done(payload: Payload): Opened {
 }
 
 function passOrRefuse({ cipher, namespace }: CallerRequest, payload: Payload): Opened {
-  if (cipher.passThrough(namespace) === 'allow') return { kind: 'passed', payload };
-  const error = new KeyholeError('plaintext_refused', `a payload of namespace ${namespace} is not sealed`);
-  return { kind: 'failed', error };
+  try {
+    cipher.assertPasses(namespace);
+    return { kind: 'passed', payload };
+  } catch (error) {
+    return failed(error);
+  }
 }
 
 /** Two payloads with one mark have one key, if the mark holds a data key. */

@@ -1,9 +1,11 @@
 // What /decode answers: payloads opened for whom, each judged by itself, in which order things fail.
 import { createHash } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Payload } from '@temporalio/common';
 import { KeyholeError } from '../../src/errors.js';
 import type { KeyringEntry } from '../../src/keys/keyring.js';
+import type { KeyholeEvent } from '../../src/observer.js';
+import { createMetrics } from '../../src/server/telemetry/metrics.js';
 import type { FakeWrappingKey } from '../../src/testing.js';
 import { plantSecret } from '../streams.js';
 import {
@@ -355,13 +357,20 @@ describe('what fails to open', () => {
     expect(running.key.calls.filter(({ operation }) => operation === 'unwrap')).toEqual([]);
   });
 
-  test('because it was never sealed and the namespace refuses that, is a 422', async () => {
+  test('because it was never sealed and the namespace refuses that, is a 422, and counted', async () => {
+    const metrics = createMetrics();
+    const told: KeyholeEvent[] = [];
+    vi.spyOn(metrics, 'observer').mockReturnValue((event) => told.push(event));
     await restart({
+      metrics,
       entries: (key) => [{ namespaces: ['*'], wrap: () => key, sharesKey: true, passThrough: 'refuse' }],
     });
     const plain = plainPayload('in the clear');
     const alone = await running.ask('/decode', { as: 'admin', namespace: ORDERS, body: bodyOf(plain) });
     expect([alone.status, alone.code()]).toEqual([422, 'payload_invalid']);
+    expect(told).toEqual([
+      { type: 'failed', namespace: ORDERS, format: undefined, during: 'open', code: 'plaintext_refused' },
+    ]);
     const mixed = await running.ask('/decode', {
       as: 'admin',
       namespace: ORDERS,

@@ -218,7 +218,7 @@ function payloadObserver(meter: Meter, payloads: PayloadTally): Observer {
         payloads.add(1, 'none', 'passed');
         return;
       case 'failed':
-        payloads.add(1, 'unknown', `${event.during}_${event.code}`);
+        payloads.add(1, event.format ?? 'unknown', `${event.during}_${event.code}`);
         return;
       case 'key_call':
         calls.add(1, { provider: event.provider, operation: event.operation, outcome: event.outcome });
