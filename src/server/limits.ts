@@ -87,10 +87,7 @@ export const MAX_STRANGER_PAYLOADS = 64;
 /** Open connections from one address on which nobody has been identified yet. */
 export const MAX_STRANGER_CONNECTIONS = 64;
 
-/**
- * Requests in progress on one connection. No browser, proxy or SDK pipelines; whoever does would take as many places as
- * there are strangers' connections with each of them. With this, those of one address fit into the default places.
- */
+/** Requests on one connection, of which one is worked on. No browser, proxy or SDK pipelines. */
 export const MAX_PIPELINED = 4;
 
 /** Requests read behind the answer that a connection ends with, which are none: more are not waited for. */

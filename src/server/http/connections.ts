@@ -19,8 +19,10 @@ interface Connection {
   readonly socket: Socket;
   /** In the order in which their answers leave. */
   readonly requests: Set<InProgress>;
-  /** The one that came last. */
-  last: InProgress | undefined;
+  /** What of them has begun so far: the next one begins once it is done. */
+  work: Promise<void> | undefined;
+  /** It ends with an answer that has begun. */
+  isEnding: boolean;
   /** What was sent behind the answer that it ends with. */
   ignored: number;
   /** Somebody has been identified on it. */
@@ -56,7 +58,8 @@ export class Connections {
       name,
       socket,
       requests: new Set(),
-      last: undefined,
+      work: undefined,
+      isEnding: false,
       ignored: 0,
       isKnown: false,
       strangerFrom: from,
@@ -78,14 +81,27 @@ export class Connections {
     const connection = this.#open.get(name);
     if (connection === undefined) return;
     connection.requests.add(request);
-    connection.last = request;
     if (connection.requests.size === 1) this.#lineUp(connection);
   }
 
   /** Its answer has begun, or waits behind the one that has. */
   answered(name: string, request: InProgress): void {
     const connection = this.#open.get(name);
-    if (connection !== undefined && frontOf(connection) === request) this.#lineUp(connection);
+    if (connection === undefined) return;
+    if (request.closes) connection.isEnding = true;
+    if (frontOf(connection) === request) this.#lineUp(connection);
+  }
+
+  /**
+   * Does `work` once what was begun on the connection before is done: whoever pipelines has no more places than others.
+   * None is done behind an answer with which the connection ends.
+   */
+  inTurn(name: string, work: () => Promise<void>): Promise<void> {
+    const connection = this.#open.get(name);
+    if (connection === undefined) return work();
+    const next = (): Promise<void> => (connection.isEnding ? Promise.resolve() : work());
+    connection.work = connection.work === undefined ? work() : connection.work.then(next);
+    return connection.work;
   }
 
   /** Somebody is known on this connection: it counts among its address's strangers no more. */
@@ -100,7 +116,7 @@ export class Connections {
   ended(name: string, request: InProgress): void {
     const connection = this.#open.get(name);
     if (connection?.requests.delete(request) !== true) return;
-    if (connection.last === request && !request.closes) connection.last = undefined; // with its headers and its token
+    if (connection.requests.size === 0) connection.work = undefined;
     if (this.#closing && connection.requests.size === 0) connection.socket.destroySoon();
     else if (!connection.socket.destroyed) this.#lineUp(connection);
   }
@@ -111,7 +127,7 @@ export class Connections {
 
   /** Whether it ends with an answer that is on its way: what is sent behind it is no request (RFC 9112 §9.6). */
   isEnding(name: string): boolean {
-    return this.#open.get(name)?.last?.closes === true;
+    return this.#open.get(name)?.isEnding === true;
   }
 
   /** To be told of each request that is none there: how many there were, for Node keeps them until the connection ends. */

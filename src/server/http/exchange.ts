@@ -53,7 +53,8 @@ export class Exchange {
   /** What a refusal says, for the record. */
   reason: string | undefined;
   readonly #response: ServerResponse;
-  readonly #expectsContinue: boolean;
+  /** The client waits to be told to send the body. */
+  #awaitsContinue: boolean;
   readonly #stopping: () => boolean;
   readonly #startedMs: number;
   readonly #clock: MonotonicClock;
@@ -70,7 +71,7 @@ export class Exchange {
   ) {
     this.request = request;
     this.#response = response;
-    this.#expectsContinue = expectsContinue;
+    this.#awaitsContinue = expectsContinue;
     this.#stopping = stopping;
     this.#startedMs = clock.monotonic();
     this.#clock = clock;
@@ -106,7 +107,8 @@ export class Exchange {
 
   /** Called once the body is wanted: only now a client that asked first sends it (RFC 9110 §10.1.1). */
   wantBody(): void {
-    if (this.#expectsContinue) this.#response.writeContinue();
+    if (this.#awaitsContinue) this.#response.writeContinue();
+    this.#awaitsContinue = false;
   }
 
   /** Nobody will read the body: what of it is here, or comes, is thrown away. */
@@ -117,7 +119,7 @@ export class Exchange {
   /** `code` is for log and metrics. The reason phrase is always the standard one. */
   answer(status: number, code: string, body: Buffer | undefined, contentType = 'application/json'): void {
     this.#code = code;
-    this.closes ||= this.#stopping();
+    this.closes ||= this.#stopping() || this.#awaitsContinue; // whether the body comes now, nobody can tell
     const length = body?.length ?? 0;
     const headers = ['X-Request-Id', this.requestId, ...ALWAYS];
     for (const [name, value] of this.headers) headers.push(name, value);
@@ -127,7 +129,8 @@ export class Exchange {
     this.#response.writeHead(status, headers);
     this.#watcher.answered();
     if (!this.#isOver) this.#answerTimer = setTimeout(() => this.request.socket.destroy(), ANSWER_TIMEOUT_MS);
-    if (this.closes && !this.request.complete && this.request.method === 'POST') this.#linger(body);
+    const mayStillSend = !this.request.complete && !this.#awaitsContinue && this.request.method === 'POST';
+    if (this.closes && mayStillSend) this.#linger(body);
     else if (body === undefined || this.request.method === 'HEAD') this.#response.end();
     else if (length <= SMALL_BYTES) this.#response.end(body.toString('latin1'), 'latin1');
     else this.#response.end(body);

@@ -17,6 +17,7 @@ import {
   DRAIN_TIMEOUT_MS,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
+  MAX_HEADERS,
   MAX_IGNORED,
   MAX_STRANGER_CONNECTIONS,
   REQUEST_TIMEOUT_MS,
@@ -116,7 +117,8 @@ export class HttpCodecServer implements CodecServer {
   }
 
   #prepare(server: Server | HttpsServer): Server | HttpsServer {
-    server.maxHeadersCount = 0; // else Node silently drops what is beyond it
+    // Node silently drops what is beyond it: one more than we allow is there to be counted, and no more are put together
+    server.maxHeadersCount = MAX_HEADERS + 1;
     server.closeIdleConnections = () => undefined; // `close` calls it: to Node one is idle whose answer is on its way
     server.on('connection', (socket: Socket) => {
       this.#admission.connected();
@@ -207,7 +209,9 @@ export class HttpCodecServer implements CodecServer {
       },
     };
     const answer = (): Promise<void> => answerRequest(turn, route, () => this.#ready());
-    work = (span?.run(answer) ?? answer()).finally(() => this.#working.delete(work));
+    work = this.#connections
+      .inTurn(name, () => span?.run(answer) ?? answer())
+      .finally(() => this.#working.delete(work));
     this.#working.add(work);
   }
 

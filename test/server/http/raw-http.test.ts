@@ -241,14 +241,19 @@ const SERVED_HEADERS: readonly Served[] = [
   ['an expectation unknown', withHeader('Expect: 200-ok'), 200],
 ];
 
-/** Sends the bytes, and behind them a good request; answers the statuses and who was asked about. */
-async function send(bytes: string): Promise<{ statuses: number[]; namespaces: string[] }> {
+/**
+ * Sends the bytes, and behind them a good request; answers the statuses and who was asked about.
+ *
+ * @param answers - that are waited for before the end, with which a server gives up what it has not begun.
+ */
+async function send(bytes: string, answers = 0): Promise<{ statuses: number[]; namespaces: string[] }> {
   running.authorizer.asked.length = 0;
   const raw = await connectRaw(running.port);
   raw.send(Buffer.from(bytes + whole(MARKER), 'latin1'));
+  const final = (received: string): number[] => statusesOf(received).filter((status) => status >= 200);
+  await raw.until((received) => final(received).length >= answers);
   raw.socket.end();
-  const received = await raw.closed();
-  const statuses = statusesOf(received).filter((status) => status >= 200);
+  const statuses = final(await raw.closed());
   return { statuses, namespaces: running.authorizer.asked.map((asked) => asked.split(' ')[2] ?? '') };
 }
 
@@ -274,7 +279,7 @@ describe('the connection ends, with one refusal at most, at', () => {
 test('a tab behind a length is refused, or white space (RFC 9110 §5.5) from llhttp 9.4 on: never another length', async () => {
   const [major = 0, minor = 0] = (process.versions['llhttp'] ?? '').split('.').map(Number);
   const isRead = major > 9 || (major === 9 && minor >= 4);
-  const { statuses, namespaces } = await send(withLength('2\t'));
+  const { statuses, namespaces } = await send(withLength('2\t'), isRead ? 3 : 1);
   const [answers, asked] = isRead
     ? [
         [200, 200, 200],
@@ -288,7 +293,7 @@ describe('the request behind it is answered as what it is, after', () => {
   test.each<Served>([...SERVED_LENGTHS, ...SERVED_CHUNKS, ...SERVED_TARGETS, ...SERVED_HEADERS])(
     '%s',
     async (_, bytes, status) => {
-      const { statuses, namespaces } = await send(bytes);
+      const { statuses, namespaces } = await send(bytes, 2);
       expect(statuses).toEqual([status, 200]);
       expect(namespaces.at(-1)).toBe(MARKER);
       expect(namespaces).not.toContain(SMUGGLED);
