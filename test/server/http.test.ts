@@ -290,6 +290,7 @@ describe('the headers', () => {
     for (const [headers, status] of [
       [fillers(95), 200],
       [fillers(96), 431],
+      [fillers(2_000), 431],
       [{ 'X-Long': 'x'.repeat(50_000) }, 431],
     ] as const) {
       const raw = await connectRaw(running.port);

@@ -453,6 +453,14 @@ describe('the pages', () => {
     expect(answer.headers.getSetCookie()).toEqual([]);
   });
 
+  test.each(['/signin/callback', '/why'])('read no more than 8 KiB behind %s', async (path) => {
+    await signIn(browser);
+    const asked = async (bytes: number): Promise<number> =>
+      (await browser.request(`${origin}${path}?${'a'.repeat(bytes)}`)).status;
+    expect(await asked(8_193)).toBe(413);
+    expect(await asked(8_192)).not.toBe(413);
+  });
+
   test('end no sign-in that another browser began (login CSRF)', async () => {
     const attacker = new HandBrowser(certificates.ca);
     const link = await walkToCallback(attacker, 'reader@example.com');

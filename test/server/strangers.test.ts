@@ -140,6 +140,20 @@ describe('a request that is refused before anybody is known', () => {
     await server.ask('/decode', { namespace: ORDERS, headers: { 'x-forwarded-for': '203.0.113.9' } });
     await expect.poll(() => server.audit.strangers.map(({ address }) => address)).toEqual(['203.0.113.9']);
   });
+
+  test.each([
+    ['198.51.100.1, 203.0.113.9', '203.0.113.9'],
+    ['198.51.100.1,203.0.113.9 , 127.0.0.2', '203.0.113.9'],
+    ['::ffff:203.0.113.9', '203.0.113.9'],
+    ['127.0.0.3, 127.0.0.2', '127.0.0.3'],
+    ['203.0.113.9, somebody', '127.0.0.1'],
+    ['203.0.113.9,', '127.0.0.1'],
+    [',,,,', '127.0.0.1'],
+  ])('came, of the hops %j, from %s: the last one that is no trusted proxy', async (hops, from) => {
+    server = await startServer({ options: { trustedProxies: ['127.0.0.0/8'] } });
+    await server.ask('/decode', { namespace: ORDERS, headers: { 'x-forwarded-for': hops } });
+    await expect.poll(() => server.audit.strangers.map(({ address }) => address)).toEqual([from]);
+  });
 });
 
 test('who is known, a preflight and a question about health are not counted among strangers', async () => {

@@ -20,10 +20,13 @@ export function trustedAddresses(cidrs: readonly string[]): BlockList {
 export function clientAddress(request: IncomingMessage, trusted: BlockList): string {
   let address = plain(request.socket.remoteAddress ?? '');
   const forwarded = request.headers['x-forwarded-for'];
-  const hops = typeof forwarded === 'string' ? forwarded.split(',').map((hop) => plain(hop.trim())) : [];
-  for (let hop = hops.pop(); hop !== undefined && isTrusted(address, trusted); hop = hops.pop()) {
+  let hops = typeof forwarded === 'string' ? forwarded : '';
+  while (hops !== '' && isTrusted(address, trusted)) {
+    const comma = hops.lastIndexOf(',');
+    const hop = plain(hops.slice(comma + 1).trim());
     if (isIP(hop) === 0) break;
     address = hop;
+    hops = hops.slice(0, Math.max(0, comma));
   }
   return address;
 }

@@ -18,6 +18,8 @@ import { whyPage } from './why-page.js';
 
 /** A form of ours is one token. */
 const MAX_FORM_BYTES = 1_024;
+/** An issuer's answer is a code and a state. */
+const MAX_QUERY_CHARS = 8_192;
 
 /** Answers each refusal with a page too. @throws CallerGone; KeyholeError `overloaded`. */
 export async function answerPage(turn: Turn, page: PageName, signIn: SignIn): Promise<void> {
@@ -87,7 +89,7 @@ async function startSignIn(turn: Turn, signIn: SignIn): Promise<void> {
 async function finishSignIn(turn: Turn, signIn: SignIn): Promise<void> {
   const { exchange, headers, address } = turn;
   exchange.headers.push(['Set-Cookie', signIn.forgetPending()]);
-  const { identity, cookie } = await signIn.finish(queryOf(turn).toString(), headers.cookie, address);
+  const { identity, cookie } = await signIn.finish(queryOf(turn), headers.cookie, address);
   await putOnRecord(turn, { activity: 'sign-in', identity }, 303);
   exchange.headers.push(['Set-Cookie', cookie]);
   redirect(turn, signIn.address('/signin'));
@@ -111,7 +113,7 @@ async function signOut(turn: TurnInPlace, signIn: SignIn): Promise<void> {
 async function showWhy(turn: Turn, signIn: SignIn, session: Session | undefined): Promise<void> {
   if (session === undefined)
     throw new KeyholeError('token_missing', 'what you may do here is shown to whom this server knows');
-  const named = queryOf(turn).getAll('namespace');
+  const named = new URLSearchParams(queryOf(turn)).getAll('namespace');
   const namespaces = named.filter(mayBeNamespace); // what else was named may be a token, misplaced
   const looking = { activity: 'look', identity: session.principal, namespaces } as const;
   const page = await withRecord(turn, looking, () => whyPage(turn, signIn, session, named));
@@ -165,8 +167,14 @@ function redirect({ exchange }: Turn, location: string): void {
   exchange.answer(303, 'ok', undefined);
 }
 
-function queryOf({ exchange }: Turn): URLSearchParams {
+/** @throws KeyholeError `too_large`: a stranger's long one costs too much to read. */
+function queryOf({ exchange }: Turn): string {
   const url = exchange.request.url ?? '';
   const at = url.indexOf('?');
-  return new URLSearchParams(at === -1 ? '' : url.slice(at + 1));
+  const query = at === -1 ? '' : url.slice(at + 1);
+  if (query.length <= MAX_QUERY_CHARS) return query;
+  throw new KeyholeError(
+    'too_large',
+    `what stands behind the address is longer than ${MAX_QUERY_CHARS} bytes`,
+  );
 }

@@ -289,6 +289,26 @@ describe('a session with roles', () => {
   );
 });
 
+test.each([
+  ['a=1', '1'],
+  ['b=2; a=1; c=3', '1'],
+  ['b=2;a=1', '1'],
+  ['b=2; \t a=1=2 ; c=3', '1=2 '],
+  ['a=', ''],
+  ['xa=1; b=a=1', undefined],
+  ['\u00a0a=1; b=2', undefined],
+  ['A=1', undefined],
+  [';;;;', undefined],
+  ['', undefined],
+  [undefined, undefined],
+])('of the cookies %j, the one named a is %j', (header, value) => {
+  expect(cookieNamed(header, 'a')).toBe(value);
+});
+
+test.each(['a=1; a=2', 'a=1;\t a=1', ';a=;a='])('in %j there are two', (header) => {
+  expect(() => cookieNamed(header, 'a')).toThrow('the cookie was sent twice');
+});
+
 test('a refusal never quotes the cookie', () => {
   expect(() => cookieNamed('a=secret; a=secret', 'a')).toThrow('the cookie was sent twice');
 });
