@@ -31,7 +31,7 @@ const LOAD_DEADLINE_MS = 30_000;
 /** After a failure the next load begins no earlier. */
 const RETRY_MS = 1_000;
 /** How long a load may take before those who can be served with the old answer no longer wait for it. */
-const STALE_WAIT_MS = 1_000;
+const STALE_WAIT_MS = 2_000;
 
 interface Kept<T> extends Loaded<T> {
   /** When its load began: no part of it is older. */
@@ -44,7 +44,7 @@ export class CachedAnswer<T> {
   #loading: Promise<Kept<T> | undefined> | undefined;
   #failedMs = -Infinity;
   #whenKept = (): void => undefined;
-  /** Aborts a second after the load under way began. */
+  /** Aborts two seconds after the load under way began. */
   #patience = AbortSignal.abort();
   #abort = new AbortController();
 

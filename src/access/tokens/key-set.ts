@@ -31,7 +31,9 @@ const STALE_MS = 60 * 60_000;
 const INTERVAL_MS = 30_000;
 const FETCH = { deadlineMs: 3_000, maxBytes: 1 << 20 };
 /** How long a load may take before those who can be served with the old keys no longer wait for it. */
-const STALE_WAIT_MS = 1_000;
+const STALE_WAIT_MS = 2_000;
+/** A failure says nothing any more of an issuer that was not asked since. */
+const FAILURE_MS = 4 * INTERVAL_MS;
 
 interface Loaded {
   readonly find: ReturnType<typeof createLocalJWKSet>;
@@ -45,9 +47,9 @@ export class KeySet {
   #version = 0;
   #loading: Promise<void> | undefined;
   #attemptMs = -Infinity;
-  /** Whether the last load failed. */
-  #failing = false;
-  /** Aborts a second after the load under way began. */
+  /** When the last load failed, on the monotonic clock; since then none succeeded. */
+  #failedMs = -Infinity;
+  /** Aborts two seconds after the load under way began. */
   #patience = AbortSignal.abort();
   #discovered: { readonly uri: string; readonly at: Moment } | undefined;
 
@@ -77,7 +79,7 @@ export class KeySet {
   }
 
   /**
-   * Sees to it that keys are there, at most an hour old, and at most ten minutes while the issuer answers.
+   * Sees to it that keys are there, at most an hour old, and at most ten minutes while the issuer answers within two seconds.
    *
    * @throws KeyholeError `jwks_unavailable`
    */
@@ -99,12 +101,16 @@ export class KeySet {
     }
   };
 
-  /** Old keys serve meanwhile: nobody waits for an issuer that failed the last time, or for more than a second. */
+  /** Old keys serve meanwhile: nobody waits for an issuer that failed just before, or for more than two seconds. */
   async #renew(): Promise<void> {
     const loading = this.#refresh();
     if (!this.usable) await loading;
-    else if (!this.fresh && !this.#failing)
+    else if (!this.fresh && !this.#fails())
       await untilAborted(loading, this.#patience, late).catch(() => undefined);
+  }
+
+  #fails(): boolean {
+    return this.#options.clock.monotonic() - this.#failedMs < FAILURE_MS;
   }
 
   #find(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
@@ -131,9 +137,9 @@ export class KeySet {
       if (content !== this.#content) this.#version += 1;
       this.#content = content;
       this.#loaded = { find: createLocalJWKSet({ keys }), at };
-      this.#failing = false;
+      this.#failedMs = -Infinity;
     } catch (error) {
-      this.#failing = true;
+      this.#failedMs = this.#options.clock.monotonic();
       const reason = error instanceof Error ? error.message : 'unknown';
       logger.warn({ issuer, reason, usable: this.usable }, "an issuer's signing keys could not be loaded");
     }

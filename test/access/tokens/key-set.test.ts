@@ -189,7 +189,7 @@ describe('an issuer', () => {
     expect(await askAs(first)).toBe('jwks_unavailable');
   });
 
-  test('that hangs keeps nobody waiting whose token the old keys verify, but once for a second', async () => {
+  test('that hangs keeps nobody waiting whose token the old keys verify, but once for two seconds', async () => {
     const hung: ServerResponse[] = [];
     const failures = (): number => log.text.split('could not be loaded').length - 1;
     issuer.publish(first.jwk);
@@ -217,6 +217,20 @@ describe('an issuer', () => {
     await vi.waitFor(async () => {
       expect(await askAs(first)).toBe('token_invalid');
     });
+  });
+
+  test('that failed once is waited for again two minutes later: a key that it removed since is refused', async () => {
+    issuer.publish(first.jwk);
+    await verifier.warm();
+    issuer.answers.set('/jwks', (response) => response.destroy());
+    clock.pass(6 * MINUTE_MS);
+    expect(await askAs(first)).toBe('accepted');
+    await vi.waitFor(() => {
+      expect(log.text).toContain('could not be loaded');
+    });
+    issuer.publish(second.jwk);
+    clock.pass(50 * MINUTE_MS);
+    expect(await askAs(first)).toBe('token_invalid');
   });
 
   test('is asked in the background from 5 minutes on, so that nobody waits at 10', async () => {
