@@ -3,7 +3,8 @@ import { networkOf } from '../access/network.js';
 import type { Principal } from '../access/principal.js';
 import { isSameSite } from '../access/sign-in/session-cookie.js';
 import type { Session } from '../access/sign-in/session.js';
-import { KeyholeError } from '../errors.js';
+import { TOLERANCE_S } from '../access/tokens/token-principal.js';
+import { isKeyholeError, KeyholeError, type KeyholeErrorCode } from '../errors.js';
 import type { CallerDeadline } from './admission/caller-deadline.js';
 import { overloaded } from './admission/overloaded.js';
 import type { Waiter } from './admission/waits.js';
@@ -27,6 +28,32 @@ export async function callerOf(turn: Turn, deadline: CallerDeadline): Promise<Pr
   const principal = await during(setup.parts.tracing, 'verify token', () => verified(turn, deadline));
   turn.identified();
   return principal;
+}
+
+/** Nobody can tell now who asks. */
+const CANNOT_TELL: ReadonlySet<KeyholeErrorCode> = new Set(['jwks_unavailable', 'overloaded']);
+
+/**
+ * After a body that was slow to come: whether a request that comes now, to the configuration in force, would be theirs.
+ *
+ * @throws KeyholeError `token_expired`, where it is nobody's any more or somebody else's: a token or session that ended, a
+ * credential that was replaced, an issuer that is trusted no more; `jwks_unavailable`, `overloaded`
+ */
+export async function assertStillThem(
+  turn: Turn,
+  principal: Principal,
+  deadline: CallerDeadline,
+): Promise<void> {
+  const now = { ...turn, setup: turn.latest() };
+  const asked = turn.headers.authorization === undefined ? sessionOf(now) : verified(now, deadline);
+  const again = await asked.catch((error: unknown) => {
+    if (!isKeyholeError(error) || CANNOT_TELL.has(error.code)) throw error;
+    return undefined;
+  });
+  const them = again !== undefined && 'principal' in again ? again.principal : again;
+  const isSame = them?.subject === principal.subject && them.issuer === principal.issuer;
+  if (isSame && turn.clock.wall() < them.expiresAtMs + TOLERANCE_S * 1000) return;
+  throw new KeyholeError('token_expired', 'your sign-in ended while the body was on its way');
 }
 
 /** While its issuer is slow, one network's tokens keep a part of the places; what is remembered needs none. */

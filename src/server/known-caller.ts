@@ -1,13 +1,13 @@
 // A request of a caller who is known: carried out or refused, and on record before the answer.
 import type { Payload } from '@temporalio/common';
-import type { Clock } from '../clock.js';
 import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
-import { TOLERANCE_S } from '../access/tokens/token-principal.js';
-import { isKeyholeError, KeyholeError } from '../errors.js';
+import type { KeyholeError } from '../errors.js';
+import { isKeyholeError } from '../errors.js';
 import type { CallerDeadline } from './admission/caller-deadline.js';
 import { shareOf, shareOfRefused, type Share } from './admission/share.js';
 import { isPassingRefusal, type CallerRequest, type Reply, type WrittenReply } from './caller-request.js';
+import { assertStillThem } from './caller.js';
 import { decided, keyWait, takeTurn, type Asking } from './caller-waits.js';
 import { decode } from './decode.js';
 import { download } from './download.js';
@@ -121,7 +121,7 @@ function callerRequest(
     stillDecided: async (decision) => {
       if (!turn.place.wasLent) return decision;
       findings.decision = undefined;
-      assertNotExpired(principal, turn.clock);
+      await assertStillThem(turn, principal, deadline);
       return await request.decide(action, namespace);
     },
     payloads: () => payloadsOf(turn, principal, shareOf(principal, options.limits)),
@@ -131,12 +131,6 @@ function callerRequest(
       }),
   };
   return request;
-}
-
-/** @throws KeyholeError `token_expired` */
-function assertNotExpired({ expiresAtMs }: Principal, clock: Clock): void {
-  if (clock.wall() < expiresAtMs + TOLERANCE_S * 1000) return;
-  throw new KeyholeError('token_expired', 'your sign-in expired while the body was on its way');
 }
 
 /** @throws `error`, unless it says that roles cannot be told now. */

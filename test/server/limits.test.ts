@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Principal } from '../../src/access/principal.js';
-import { isKeyholeError } from '../../src/errors.js';
+import { isKeyholeError, KeyholeError } from '../../src/errors.js';
 import { Admission } from '../../src/server/admission/admission.js';
 import { CallerBudgets } from '../../src/server/admission/caller-budgets.js';
 import { shareOf } from '../../src/server/admission/share.js';
@@ -55,6 +55,14 @@ async function startWatched(
 
 const post = (server: RunningServer, body = '{}'): Promise<Answer> =>
   server.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+
+const ADMIN: Principal = {
+  subject: 'auth0|admin',
+  issuer: 'https://idp.example/',
+  email: 'admin@example.com',
+  method: 'bearer',
+  expiresAtMs: Number.MAX_SAFE_INTEGER,
+};
 
 const HEADERS = {
   Host: 'localhost',
@@ -319,6 +327,32 @@ describe('requests in flight', () => {
       outcome: 'token_expired',
       why: undefined,
     });
+    slow.end();
+  });
+
+  test.each<[string, (server: RunningServer) => void]>([
+    [
+      'what they came with counts no more',
+      ({ authenticator }) => {
+        authenticator.failure = new KeyholeError('token_invalid', 'the credential is not known here');
+      },
+    ],
+    [
+      'a reload made it somebody else’s',
+      (server) => {
+        const authenticate = (): Promise<Principal> =>
+          Promise.resolve({ ...ADMIN, issuer: 'https://another.example/' });
+        server.server.reload({ ...server.parts, authenticator: { authenticate, ready: () => true } });
+      },
+    ],
+  ])('whose bodies are slow to come are refused where %s', async (_what, meanwhile) => {
+    const server = await start({ concurrency: 1, waiting: 0 });
+    const slow = await slowly(server, 'admin', '/decode');
+    await expect.poll(() => reader(server)).toBe(403);
+    meanwhile(server);
+    slow.send('{}');
+    expect(await slow.until((text) => text.includes('requestId'))).toMatch(/ 401 [^]*token_expired/);
+    expect(server.audit.events.at(-1)).toMatchObject({ outcome: 'token_expired', why: undefined });
     slow.end();
   });
 
