@@ -167,6 +167,7 @@ const EVENT: AuditEvent = {
   },
   namespace: { claimed: NAMESPACE, bound: [NAMESPACE] },
   why: { rule: 0, role: 'namespace:admin', source: 'static', ageMs: 0 },
+  alsoOpened: [],
   keys: ['bench'],
   payloads: { opened: 1, sealed: 0, passed: 0, failed: 0, refused: 0 },
   digests: ['a'.repeat(64)],

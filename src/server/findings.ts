@@ -1,29 +1,45 @@
 // What a request turned out to hold, gathered on the way for its record.
 import { createHash, hash } from 'node:crypto';
 import type { Payload } from '@temporalio/common';
-import type { AuditEvent } from '../access/audit/audit-log.js';
+import type { AuditEvent, Reason } from '../access/audit/audit-log.js';
 import type { Decision } from '../access/policy.js';
 
 /** Digests listed one by one; beyond it one digest over all of them. */
 const MAX_DIGESTS = 64;
-/** Names listed of the namespaces payloads are bound to. */
-const MAX_BOUND = 100;
 const EMPTY = new Uint8Array(0);
 
+/** Why a namespace may be worked on. */
+export type Allowed = Extract<Decision, { allowed: true }>;
+
 export class Findings {
-  /** Why the requested namespace may be worked on. */
-  decision: Extract<Decision, { allowed: true }> | undefined;
+  /** Of the requested namespace. */
+  decision: Allowed | undefined;
   opened = 0;
   sealed = 0;
   passed = 0;
   failed = 0;
   refused = 0;
   readonly #bound = new Set<string>();
+  readonly #openedBound = new Set<string>();
+  readonly #alsoOpened = new Map<string, { readonly why: Allowed; payloads: number }>();
   readonly #keys = new Set<string>();
   #digests: readonly string[] = [];
 
+  /** What a payload says of itself, opened or not. */
   boundTo(namespace: string): void {
-    if (this.#bound.size < MAX_BOUND) this.#bound.add(namespace);
+    this.#bound.add(namespace);
+  }
+
+  /** A payload that is bound to this namespace was opened. */
+  openedBoundTo(namespace: string): void {
+    this.#openedBound.add(namespace);
+  }
+
+  /** The same, where it is not the requested one, and why it was allowed. */
+  alsoOpened(namespace: string, why: Allowed): void {
+    const also = this.#alsoOpened.get(namespace);
+    if (also === undefined) this.#alsoOpened.set(namespace, { why, payloads: 1 });
+    else also.payloads += 1;
   }
 
   /** The configured name of a wrapping key that was used. */
@@ -38,24 +54,27 @@ export class Findings {
   }
 
   /** The fields of the record that tell of the payloads. */
-  recorded(): Pick<AuditEvent, 'why' | 'keys' | 'payloads' | 'digests'> & { readonly bound: string[] } {
+  recorded(): Pick<AuditEvent, 'why' | 'alsoOpened' | 'keys' | 'payloads' | 'digests'> & {
+    readonly bound: string[];
+  } {
     const { decision, opened, sealed, passed, failed, refused } = this;
     return {
-      bound: [...this.#bound],
-      why:
-        decision === undefined
-          ? undefined
-          : {
-              rule: decision.rule,
-              role: decision.role,
-              source: decision.source,
-              ageMs: decision.ageMs,
-            },
+      bound: [...new Set([...this.#openedBound, ...this.#bound])],
+      why: decision === undefined ? undefined : reasonOf(decision),
+      alsoOpened: [...this.#alsoOpened].map(([namespace, { why, payloads }]) => ({
+        namespace,
+        payloads,
+        ...reasonOf(why),
+      })),
       keys: [...this.#keys],
       payloads: { opened, sealed, passed, failed, refused },
       digests: this.#digests,
     };
   }
+}
+
+function reasonOf({ rule, role, source, ageMs }: Allowed): Reason {
+  return { rule, role, source, ageMs };
 }
 
 /** Of the length of each one's data (four bytes, big-endian) and the data. */

@@ -5,6 +5,7 @@ import type { Mark, SealedMark } from '../codec/marks.js';
 import { isKeyholeError, isPassing, KeyholeError, type KeyholeErrorCode } from '../errors.js';
 import { isPassingRefusal, type CallerRequest, type KeyWait } from './caller-request.js';
 import { eachOf } from './each-of.js';
+import type { Allowed } from './findings.js';
 import { MAX_DATA_KEYS, MAX_OTHER_NAMESPACES } from './limits.js';
 
 /** What became of one payload. */
@@ -23,6 +24,9 @@ type Layer = Payload | KeyholeError;
 /** A layer's mark, or why it has none that can be read. */
 type Read = Mark | KeyholeError;
 
+/** Of each namespace beside the requested one: why its payloads may be opened, or why not. */
+type Judged = ReadonlyMap<string, Allowed | KeyholeError>;
+
 /**
  * A payload that names its namespace is judged on that one, whatever the request says; one that names none opens
  * only with the keys of the requested namespace, which the caller may decode in.
@@ -40,11 +44,12 @@ export async function openPayloads(
   const marks = readMarks(request, layers);
   assertFewDataKeys(marks);
   if (marks.some(isSealed)) request.assertKeyCallsLeft();
-  request.findings.ciphertexts(payloads.filter((_payload, index) => isClosed(marks[index])));
-  const refusals = await judgeNamespaces(request, marks);
+  request.findings.ciphertexts(ciphertextsOf(payloads, layers, marks));
+  const judged = await judgeNamespaces(request, marks);
   const results = await eachOf(payloads, wait, (_payload, index) =>
-    openOne(request, layers[index], marks[index], refusals, growth, onAsking),
+    openOne(request, layers[index], marks[index], judged, growth, onAsking),
   );
+  noteNamespaces(request, marks, results, judged);
   noteUsedKeys(request, layers, marks, results);
   return results;
 }
@@ -103,6 +108,19 @@ function isClosed(mark: Read | undefined): boolean {
   return isKeyholeError(mark) || isSealed(mark);
 }
 
+/** The payloads that are closed: of a compressed one what is inside, so that no compression gives it another digest. */
+function ciphertextsOf(
+  payloads: readonly Payload[],
+  layers: readonly Layer[],
+  marks: readonly Read[],
+): Payload[] {
+  return payloads.flatMap((payload, index) => {
+    if (!isClosed(marks[index])) return [];
+    const layer = layers[index];
+    return layer === undefined || isKeyholeError(layer) ? payload : layer;
+  });
+}
+
 function assertFewDataKeys(marks: readonly Read[]): void {
   if (marks.length <= MAX_DATA_KEYS) return;
   const distinct = new Set<string>();
@@ -121,27 +139,24 @@ function assertFewDataKeys(marks: readonly Read[]): void {
 }
 
 /**
- * Asks once for each other namespace that payloads are bound to, and for which a key is configured; answers those that
- * are refused, be it that nobody can tell now: a payload closes no other by what it says of itself.
+ * Asks once for each other namespace that payloads are bound to, and for which a key is configured. One that is refused
+ * fails nothing here, be it that nobody can tell now: a payload closes no other by what it says of itself.
  */
-async function judgeNamespaces(
-  request: CallerRequest,
-  marks: readonly Read[],
-): Promise<ReadonlyMap<string, KeyholeError>> {
+async function judgeNamespaces(request: CallerRequest, marks: readonly Read[]): Promise<Judged> {
   const bound = new Set<string>();
   for (const mark of marks) if (isSealed(mark) && mark.namespace !== null) bound.add(mark.namespace);
-  const refusals = new Map<string, KeyholeError>();
+  const judged = new Map<string, Allowed | KeyholeError>();
   for (const namespace of bound) request.findings.boundTo(namespace);
   bound.delete(request.namespace);
   const others = [...bound].filter((namespace) => request.cipher.serves(namespace));
-  for (const namespace of others.splice(MAX_OTHER_NAMESPACES)) refusals.set(namespace, tooMany());
-  if (others.length === 0) return refusals;
+  for (const namespace of others.splice(MAX_OTHER_NAMESPACES)) judged.set(namespace, tooMany());
+  if (others.length === 0) return judged;
   for (const [index, decision] of (await request.decideAll('decode', others)).entries()) {
     const namespace = others[index] ?? '';
-    if (isKeyholeError(decision)) refusals.set(namespace, decision);
-    else if (!decision.allowed) refusals.set(namespace, new KeyholeError(decision.code, decision.message));
+    if (isKeyholeError(decision) || decision.allowed) judged.set(namespace, decision);
+    else judged.set(namespace, new KeyholeError(decision.code, decision.message));
   }
-  return refusals;
+  return judged;
 }
 
 function tooMany(): KeyholeError {
@@ -154,7 +169,7 @@ function openOne(
   request: CallerRequest,
   layer: Layer | undefined,
   mark: Read | undefined,
-  refusals: ReadonlyMap<string, KeyholeError>,
+  judged: Judged,
   growth: Growth,
   onAsking: KeyWait['onAsking'],
 ): Opened | Promise<Opened> {
@@ -164,8 +179,8 @@ function openOne(
   if (mark.kind === 'storage-reference') return { kind: 'passed', payload: layer };
   if (mark.kind === 'none') return passOrRefuse(request, layer);
   const namespace = mark.namespace ?? request.namespace;
-  const error = refusals.get(namespace);
-  if (error !== undefined) return { kind: isPassingRefusal(error) ? 'failed' : 'refused', error };
+  const error = judged.get(namespace);
+  if (isKeyholeError(error)) return { kind: isPassingRefusal(error) ? 'failed' : 'refused', error };
   try {
     const opened = request.cipher.open(layer, mark, namespace, () => {
       onAsking(mark.wrappedKey);
@@ -187,6 +202,23 @@ function passOrRefuse({ cipher, namespace }: CallerRequest, payload: Payload): O
     return { kind: 'passed', payload };
   } catch (error) {
     return failed(error);
+  }
+}
+
+/** @throws KeyholeError `internal` for a payload of another namespace that nobody was asked about. */
+function noteNamespaces(
+  { findings, namespace: requested }: CallerRequest,
+  marks: readonly Read[],
+  results: readonly Opened[],
+  judged: Judged,
+): void {
+  for (const [index, mark] of marks.entries()) {
+    if (results[index]?.kind !== 'opened' || !isSealed(mark) || mark.namespace === null) continue;
+    findings.openedBoundTo(mark.namespace);
+    if (mark.namespace === requested) continue;
+    const why = judged.get(mark.namespace);
+    if (why === undefined || isKeyholeError(why)) throw new KeyholeError('internal', 'a decision was lost');
+    findings.alsoOpened(mark.namespace, why);
   }
 }
 

@@ -40,7 +40,7 @@ function auditEvent(
   { status, outcome }: Outcome,
 ): AuditEvent {
   const { subject, email, issuer, method } = principal;
-  const { bound, why, keys, payloads, digests } = findings.recorded();
+  const { bound, why, alsoOpened, keys, payloads, digests } = findings.recorded();
   return {
     requestId: exchange.requestId,
     action,
@@ -49,6 +49,7 @@ function auditEvent(
     who: { subject, email, issuer, method, address },
     namespace: { claimed: namespace, bound },
     why,
+    alsoOpened,
     keys,
     payloads,
     digests,

@@ -227,6 +227,36 @@ describe('keyhole audit report', () => {
     expect(JSON.parse(stdout)).toEqual(rows);
   });
 
+  test('counts what was opened of another namespace than the requested one there, under its own rule', async () => {
+    const log = await openAuditFile(path, { writer: WRITER, clock });
+    const payloads = { ...nothing, opened: 7, refused: 0 };
+    const reason = { role: 'namespace:admin', source: 'temporal-cloud', ageMs: 0 };
+    const alsoOpened = [
+      { namespace: 'billing.a1b2c', payloads: 1, rule: 1, ...reason },
+      { namespace: 'stock.a1b2c', payloads: 2, rule: 0, ...reason },
+      { namespace: 'tax.a1b2c', payloads: 3, rule: 1, ...reason },
+    ];
+    await log.append(auditEvent('4', { alsoOpened, payloads }));
+    await log.close();
+    const reported = async (by: string): Promise<string[]> => {
+      const { stdout } = await keyhole('report', '--since', '2026-11-24', '--by', by, '--json', path);
+      return (
+        JSON.parse(stdout) as { name: string; requests: number; refused: number; opened: number }[]
+      ).map(({ name, requests, refused, opened }) => `${name} ${requests} ${refused} ${opened}`);
+    };
+    expect(await reported('namespace')).toEqual([
+      'tax.a1b2c 1 0 3',
+      'stock.a1b2c 1 0 2',
+      'orders.a1b2c 1 0 1',
+      'billing.a1b2c 1 0 1',
+    ]);
+    expect(await reported('rule')).toEqual([
+      'rules[1] namespace:admin (temporal-cloud) 1 0 4',
+      'rules[0] namespace:admin (temporal-cloud) 1 0 3',
+    ]);
+    expect(await reported('person')).toEqual(['alice@example.com 1 0 7']);
+  });
+
   test('is a table for people, in which nothing that a caller chose moves the cursor', async () => {
     const { stdout } = await keyhole('report', path);
     expect(stdout.split('\n').map((line) => line.replace(/ +/g, ' '))).toEqual([

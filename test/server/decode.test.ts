@@ -168,6 +168,49 @@ describe('a payload that is bound to another namespace', () => {
     expect(running.audit.events[0]?.namespace).toEqual({ claimed: ORDERS, bound: [BILLING, ORDERS] });
   });
 
+  test('is on record under its own namespace, with what allowed it there', async () => {
+    running.authorizer.rules.set(BILLING, 3);
+    const body = bodyOf(await sealed(BILLING), await sealed(ORDERS), await sealed(BILLING));
+    await running.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+    expect(running.audit.events[0]).toMatchObject({
+      why: { rule: 0 },
+      alsoOpened: [
+        { namespace: BILLING, payloads: 2, rule: 3, role: 'namespace:admin', source: 'static', ageMs: 1_000 },
+      ],
+      payloads: { opened: 3 },
+    });
+  });
+
+  test('is on record before all names that others claim, and each of those is counted', async () => {
+    const own = await sealed(ORDERS);
+    const claiming = (namespace: string): Payload => ({
+      ...own,
+      metadata: { ...own.metadata, 'encryption-namespace': new Uint8Array(Buffer.from(namespace)) },
+    });
+    const junk = Array.from({ length: 101 }, (_, index) => `made-up.${index}`);
+    const body = bodyOf(...junk.map(claiming), await sealed(BILLING));
+    const answer = await running.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+    expect(textOf(answer.payloads().at(-1))).toBe(SECRET);
+    expect(running.audit.events[0]).toMatchObject({
+      namespace: { claimed: ORDERS, bound: [BILLING, ...junk] },
+      alsoOpened: [{ namespace: BILLING, payloads: 1 }],
+      payloads: { opened: 1, failed: 101 },
+    });
+  });
+
+  test('is on record as opened only where it was: not where it failed or was refused', async () => {
+    const foreign = await sealed(BILLING);
+    const bad = { ...foreign, data: new Uint8Array((foreign.data ?? []).length) };
+    running.authorizer.closed.add('closed.a1b2c');
+    const body = bodyOf(bad, await sealed('closed.a1b2c'), await sealed(ORDERS));
+    await running.ask('/decode', { as: 'admin', namespace: ORDERS, body });
+    expect(running.audit.events[0]).toMatchObject({
+      namespace: { bound: [ORDERS, BILLING, 'closed.a1b2c'] },
+      alsoOpened: [],
+      payloads: { opened: 1, failed: 1, refused: 1 },
+    });
+  });
+
   test('stays closed in a batch where its own namespace is not allowed; the rest opens', async () => {
     running.authorizer.closed.add(BILLING);
     const foreign = await sealed(BILLING);

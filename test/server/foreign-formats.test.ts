@@ -1,5 +1,5 @@
 // What /decode makes of foreign formats and of compression around them: judged inside, recorded under their keys.
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { deflateSync } from 'node:zlib';
 import type { Payload } from '@temporalio/common';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -79,6 +79,26 @@ test('a compression around it hides no namespace: the payload inside is judged o
   const answer = await decode(zlibbed(theirs));
   expect([answer.status, answer.code()]).toEqual([403, 'role_missing']);
   expect(running.audit.events[0]?.payloads).toMatchObject({ opened: 0, refused: 1 });
+});
+
+test('a compression around it gives a payload no other digest in the record', async () => {
+  const payload = sample();
+  const large = Array.from({ length: 65 }, () => payload);
+  await decode(payload);
+  await decode(zlibbed(payload));
+  await decode(...large);
+  await decode(...large.map(zlibbed));
+  const [plain, compressed, all, allCompressed] = running.audit.events.map(({ digests }) => digests);
+  expect(plain).toEqual([hash('sha256', payload.data ?? '')]);
+  expect(compressed).toEqual(plain);
+  expect(all).toHaveLength(1);
+  expect(allCompressed).toEqual(all);
+});
+
+test('what claims to be compressed and is not has the digest of what came', async () => {
+  const bad = { ...zlibbed(plainPayload('x')), data: new Uint8Array(20) };
+  await decode(bad);
+  expect(running.audit.events[0]?.digests).toEqual([hash('sha256', bad.data)]);
 });
 
 test('what is only compressed comes out decompressed, and does not count as sealed', async () => {

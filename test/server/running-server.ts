@@ -78,6 +78,8 @@ export class TableAuthorizer implements Authorizer {
   readonly closed = new Set<string>();
   readonly untold = new Set<string>();
   readonly silent = new Set<string>();
+  /** By which rule it is allowed in a namespace. Default is the first one. */
+  readonly rules = new Map<string, number>();
   readonly asked: string[] = [];
   failure: Error | undefined;
   gate: Promise<void> | undefined;
@@ -91,7 +93,8 @@ export class TableAuthorizer implements Authorizer {
     const allowed =
       (email === 'admin@example.com' && !this.closed.has(namespace)) ||
       (email === 'writer@example.com' && action === 'encode');
-    if (allowed) return { allowed, rule: 0, role: 'namespace:admin', source: 'static', ageMs: 1_000 };
+    const rule = this.rules.get(namespace) ?? 0;
+    if (allowed) return { allowed, rule, role: 'namespace:admin', source: 'static', ageMs: 1_000 };
     const message = `to ${action} in ${namespace} you need one of: namespace:admin`;
     return { allowed, code: 'role_missing', message, source: 'static', ageMs: 1_000 };
   }

@@ -4,6 +4,23 @@ import type { StrangerRefusal } from './stranger-refusals.js';
 
 export type { StrangerRefusal } from './stranger-refusals.js';
 
+/** Why a namespace might be worked on. */
+export interface Reason {
+  /** Index of the rule in the configuration, and the role that matched. */
+  readonly rule: number;
+  readonly role: string;
+  /** Where the role came from, and how old that was. */
+  readonly source: string;
+  readonly ageMs: number;
+}
+
+/** A namespace beside the requested one, of which payloads were opened. */
+export interface AlsoOpened extends Reason {
+  readonly namespace: string;
+  /** How many were opened. */
+  readonly payloads: number;
+}
+
 export interface AuditEvent {
   readonly requestId: string;
   readonly action: Action;
@@ -21,13 +38,13 @@ export interface AuditEvent {
   readonly namespace: {
     /** The namespace the request named. */
     readonly claimed: string;
-    /** The namespaces its payloads are bound to. */
+    /** The namespaces its payloads say they are bound to: first those of which some were opened. */
     readonly bound: readonly string[];
   };
-  /** Why it was allowed: rule, role, source and the age of the decision; `undefined` when it was refused. */
-  readonly why:
-    | { readonly rule: number; readonly role: string; readonly source: string; readonly ageMs: number }
-    | undefined;
+  /** Why it was allowed in the claimed namespace; `undefined` when it was refused. */
+  readonly why: Reason | undefined;
+  /** The namespaces beside the claimed one of which payloads were opened, at most 12. */
+  readonly alsoOpened: readonly AlsoOpened[];
   /** Configured names of the wrapping keys that opened something. */
   readonly keys: readonly string[];
   readonly payloads: {
@@ -37,7 +54,10 @@ export interface AuditEvent {
     readonly failed: number;
     readonly refused: number;
   };
-  /** SHA-256 (hex) of the `data` of each sealed payload, at most 64; beyond that one over all lengths (four bytes, big-endian) and data. */
+  /**
+   * SHA-256 (hex) of the `data` of each sealed payload, of a compressed one of what is inside, at most 64; beyond that
+   * one over all lengths (four bytes, big-endian) and data.
+   */
   readonly digests: readonly string[];
 }
 

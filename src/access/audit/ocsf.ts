@@ -5,9 +5,13 @@ import type { AuditEvent } from './audit-log.js';
 /** Names of a list beyond this many bytes are counted instead of named. */
 const MAX_LIST_BYTES = 2_560;
 /** Room for 255 characters of three bytes. */
-const MAX_TEXT_BYTES = 768;
-/** As many fit, however JSON escapes them. */
-const CUT_LENGTH = 120;
+export const MAX_TEXT_BYTES = 768;
+/** Room for the longest namespace. */
+const MAX_NAMESPACE_BYTES = 264;
+/** Room for an address, or the id of a request. */
+export const MAX_ID_BYTES = 64;
+/** What JSON makes of one UTF-16 unit at most, `\u0001`. */
+const MAX_UNIT_BYTES = 6;
 
 const OCSF_VERSION = '1.8.0';
 export const PRODUCT = { name: 'Keyhole', vendor_name: 'temporal-keyhole' };
@@ -67,7 +71,7 @@ export function ofTheLogItself(name: string, time: number): Attributes {
 
 /** A namespace, as the datastore that it is. */
 export function namespaceOf(name: string): Attributes {
-  return { name: cut(name), type: 'Temporal namespace', type_id: OTHER };
+  return { name: cut(name, MAX_NAMESPACE_BYTES), type: 'Temporal namespace', type_id: OTHER };
 }
 
 /** Somebody who is known, as their issuer names them. */
@@ -79,27 +83,47 @@ export function statusOf(outcome: string): Attributes {
   return { status_id: outcome === 'ok' ? 1 : 2, status_code: outcome };
 }
 
-export function cut(text: string): string {
-  return text.length <= CUT_LENGTH || bytesOf(text) <= MAX_TEXT_BYTES
-    ? text
-    : `${text.slice(0, CUT_LENGTH)}…`;
+/**
+ * The text, or as much of it as fits.
+ *
+ * @param roomBytes - of the line, with its quotes, however JSON escapes it. Default is 768.
+ */
+export function cut(text: string, roomBytes: number = MAX_TEXT_BYTES): string {
+  if (text.length * MAX_UNIT_BYTES + 2 <= roomBytes || bytesOf(text) <= roomBytes) return text;
+  let short = '';
+  let bytes = bytesOf('…');
+  for (const character of text) {
+    bytes += bytesOf(character) - 2; // without its quotes
+    if (bytes > roomBytes) break;
+    short += character;
+  }
+  return `${short}…`;
 }
 
-/** As many names as fit, and how many were left out, if any. */
-export function listed(values: readonly string[]): {
+/**
+ * As many names as fit, and how many were left out, if any.
+ *
+ * @param roomBytes - Default is 2560, which is the most.
+ */
+export function listed(
+  values: readonly string[],
+  roomBytes: number = MAX_LIST_BYTES,
+): {
   readonly named: readonly string[];
   readonly more: number | undefined;
 } {
   const named: string[] = [];
   let bytes = 0;
-  for (const value of values.map(cut)) {
-    bytes += bytesOf(value) + 1;
-    if (bytes > MAX_LIST_BYTES) break;
-    named.push(value);
+  for (const value of values) {
+    const short = cut(value);
+    bytes += bytesOf(short) + 1;
+    if (bytes > Math.min(roomBytes, MAX_LIST_BYTES)) break;
+    named.push(short);
   }
   return { named, more: values.length > named.length ? values.length - named.length : undefined };
 }
 
-function bytesOf(text: string): number {
-  return Buffer.byteLength(JSON.stringify(text));
+/** As JSON. */
+export function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
 }

@@ -1,21 +1,28 @@
 // What a line of the record says of a request, and of the log itself, built field by field, at most 16 KiB long.
 import type { Action } from '../policy.js';
-import type { AuditEvent } from './audit-log.js';
+import type { AlsoOpened, AuditEvent } from './audit-log.js';
 import {
+  bytesOf,
   classified,
   cut,
   DATASTORE_ACTIVITY,
   listed,
+  MAX_ID_BYTES,
+  MAX_TEXT_BYTES,
   metadata,
   namespaceOf,
   ofTheLogItself,
   PRODUCT,
   statusOf,
   userOf,
+  type Attributes,
   type AuditRecord,
 } from './ocsf.js';
 
 export type { AuditRecord } from './ocsf.js';
+
+/** What all lists of names share of a line, beside which everything else fits into 16 KiB. */
+const LISTS_BYTES = 6_784;
 
 const ACTIVITIES: Readonly<Record<Action, readonly [id: number, name: string]>> = {
   decode: [10, 'Decrypt'],
@@ -60,8 +67,10 @@ export interface ChainStart extends ChainWriter {
 /** Made for every request: `Object.assign` costs a tenth of what spreads cost, and JSON leaves `undefined` out. */
 export function requestRecord(event: AuditEvent, nowMs: number): AuditRecord {
   const { requestId, action, status, outcome, who, namespace, why, keys, payloads, digests } = event;
-  const bound = listed(namespace.bound);
-  const used = listed(keys);
+  const also = alsoOpenedOf(event.alsoOpened);
+  const roomBytes = LISTS_BYTES - (also === undefined ? 0 : bytesOf(also));
+  const used = listed(keys, roomBytes);
+  const bound = listed(namespace.bound, roomBytes - bytesOf(used.named));
   const common = classified(DATASTORE_ACTIVITY, ACTIVITIES[action], nowMs);
   return Object.assign(common, statusOf(outcome), {
     metadata: metadata(),
@@ -71,17 +80,21 @@ export function requestRecord(event: AuditEvent, nowMs: number): AuditRecord {
       authorizations: [
         why === undefined
           ? { decision: 'denied' }
-          : { decision: 'allowed', policy: { uid: `rules[${why.rule}]`, name: why.role, type: why.source } },
+          : {
+              decision: 'allowed',
+              policy: { uid: `rules[${why.rule}]`, name: cut(why.role), type: cut(why.source) },
+            },
       ],
     },
-    src_endpoint: { ip: cut(who.address) },
+    src_endpoint: { ip: cut(who.address, MAX_ID_BYTES) },
     database: namespaceOf(namespace.claimed),
-    http_request: { uid: cut(requestId) },
+    http_request: { uid: cut(requestId, MAX_ID_BYTES) },
     http_response: { code: status },
     unmapped: {
       type: 'request',
       method: who.method,
       decisionAgeMs: why === undefined ? undefined : Math.round(why.ageMs),
+      alsoOpened: also,
       bound: bound.named,
       boundMore: bound.more,
       keys: used.named,
@@ -93,9 +106,23 @@ export function requestRecord(event: AuditEvent, nowMs: number): AuditRecord {
         failed: payloads.failed,
         refused: payloads.refused,
       },
-      digests: digests.slice(0, 64).map(cut),
+      digests: digests.slice(0, 64).map((digest) => cut(digest)),
     },
   });
+}
+
+/** Each is told, and its namespace in full; its role and its source share the room of one text each with the others. */
+function alsoOpenedOf(all: readonly AlsoOpened[]): readonly Attributes[] | undefined {
+  const roomBytes = MAX_TEXT_BYTES / all.length;
+  const told = all.map(({ namespace, payloads, rule, role, source, ageMs }) => ({
+    namespace,
+    payloads,
+    rule: `rules[${rule}]`,
+    role: cut(role, roomBytes),
+    source: cut(source, roomBytes),
+    decisionAgeMs: Math.round(ageMs),
+  }));
+  return told.length === 0 ? undefined : told;
 }
 
 export function gapRecord({ refused, sinceMs }: Gap, nowMs: number): AuditRecord {

@@ -13,8 +13,8 @@ export interface ReportOptions {
 
 export interface ReportRow {
   /**
-   * The e-mail, else subject and issuer; the namespace that was asked for; the configured name of the key; rule, role
-   * and source; network and error code of strangers.
+   * The e-mail, else subject and issuer; the namespace that was asked for, or another one whose payloads were opened;
+   * the configured name of the key; rule, role and source; network and error code of strangers.
    */
   readonly name: string;
   readonly requests: number;
@@ -87,13 +87,13 @@ class Chains {
 function count(rows: Map<string, ReportRow>, record: Json, by: ReportBy): void {
   const counted = figuresOf(record, by);
   if (counted === undefined) return;
-  for (const name of namesOf(record, by)) {
+  for (const [name, opened] of openedUnder(record, by, counted.opened)) {
     const row = rows.get(name) ?? { name, ...NOTHING, lastMs: 0 };
     rows.set(name, {
       name,
       requests: row.requests + counted.requests,
       refused: row.refused + counted.refused,
-      opened: row.opened + counted.opened,
+      opened: row.opened + opened,
       sealed: row.sealed + counted.sealed,
       signIns: row.signIns + counted.signIns,
       lastMs: Math.max(row.lastMs, endOf(record)),
@@ -127,6 +127,26 @@ function figuresOf(record: Json, by: ReportBy): Figures | undefined {
   }
 }
 
+/** Under which names a line counts, and the payloads that were opened under each: by its own namespace, and its rule. */
+function openedUnder(record: Json, by: ReportBy, opened: number): ReadonlyMap<string, number> {
+  const under = new Map(namesOf(record, by).map((name) => [name, opened]));
+  if (by !== 'namespace' && by !== 'rule') return under;
+  const add = (name: string, payloads: number): unknown => under.set(name, (under.get(name) ?? 0) + payloads);
+  const [requested = '?'] = under.keys();
+  for (const entry of listOf(objectOf(record['unmapped'])?.['alsoOpened'])) {
+    const also = objectOf(entry);
+    const payloads = numberOf(also?.['payloads']);
+    add(requested, -payloads);
+    add(
+      by === 'namespace'
+        ? textOf(also?.['namespace'])
+        : ruleName(also?.['rule'], also?.['role'], also?.['source']),
+      payloads,
+    );
+  }
+  return under;
+}
+
 /** A request counts for each key that it used, and for none if it used none. */
 function namesOf(record: Json, by: ReportBy): string[] {
   const [actor, unmapped] = [objectOf(record['actor']), objectOf(record['unmapped'])];
@@ -154,7 +174,11 @@ function endOf(record: Json): number {
 function ruleOf(authorization: Json | undefined): string {
   if (authorization?.['decision'] !== 'allowed') return 'none';
   const policy = objectOf(authorization['policy']);
-  return `${textOf(policy?.['uid'])} ${textOf(policy?.['name'])} (${textOf(policy?.['type'])})`;
+  return ruleName(policy?.['uid'], policy?.['name'], policy?.['type']);
+}
+
+function ruleName(rule: unknown, role: unknown, source: unknown): string {
+  return `${textOf(rule)} ${textOf(role)} (${textOf(source)})`;
 }
 
 function personOf(user: Json | undefined, idp: Json | undefined): string {

@@ -20,6 +20,7 @@ export function auditEvent(requestId: string, changed: Partial<AuditEvent> = {})
     },
     namespace: { claimed: 'orders.a1b2c', bound: ['orders.a1b2c'] },
     why: { rule: 0, role: 'namespace:admin', source: 'temporal-cloud', ageMs: 1_234.5 },
+    alsoOpened: [],
     keys: ['alias/orders_a1b2c'],
     payloads: { opened: 2, sealed: 0, passed: 1, failed: 0, refused: 0 },
     digests: ['a'.repeat(64), 'b'.repeat(64)],

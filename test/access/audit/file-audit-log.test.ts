@@ -23,6 +23,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AuditEvent, AuditLog } from '../../../src/access/audit/audit-log.js';
+import { MAX_OTHER_NAMESPACES } from '../../../src/server/limits.js';
 import { openAuditFile, type AuditFileOptions } from '../../../src/access/audit/file-audit-log.js';
 import { filesOfRecord } from '../../../src/access/audit/tail.js';
 import { verifyAudit } from '../../../src/access/audit/verify.js';
@@ -150,24 +151,82 @@ describe('a record', () => {
     expect((await linesOf(path))[1]).toMatchObject({ actor: { user: { uid: subject } } });
   });
 
-  test('takes at most 16 KiB, whatever callers sent', async () => {
+  test.each([
+    ['\\u0001', '\u{1}'.repeat(1_000), `claim:${'\u20ac'.repeat(256)}`],
+    ['of three bytes', '\u20ac'.repeat(255), `claim:${'\u20ac'.repeat(252)}`],
+    ['of four bytes', '\u{1f600}'.repeat(191), `claim:${'\u{1f600}'.repeat(256)}`],
+    ['quotes', '"'.repeat(383), `claim:${'"'.repeat(256)}`],
+  ])('takes at most 16 KiB, whatever callers sent: %s', async (_, worst, role) => {
     const log = await openLog();
-    const worst = '\u{1}'.repeat(1_000);
+    const reason = { rule: 99_999, role, source: role, ageMs: 999_999_999_999 };
+    const others = Array.from({ length: MAX_OTHER_NAMESPACES }, (_, index) => `${index}`.padEnd(255, '.y'));
     const many = Array.from({ length: 10_000 }, (_, index) => String(index).padEnd(255, '.x'));
     const who = { subject: worst, email: worst, issuer: worst, method: 'bearer', address: worst };
     await log.append(
       auditEvent(worst, {
         who,
-        namespace: { claimed: worst, bound: many },
+        outcome: 'the_longest_code_of_an_error_there_is',
+        namespace: { claimed: worst, bound: [...others, ...many] },
+        why: reason,
+        alsoOpened: others.map((namespace) => ({ namespace, payloads: 100_000, ...reason })),
         keys: many,
+        payloads: { opened: 100_000, sealed: 100_000, passed: 100_000, failed: 100_000, refused: 100_000 },
         digests: Array.from({ length: 10_000 }, () => 'c'.repeat(64)),
       }),
     );
     const [, line = ''] = (await readFile(path, 'utf8')).split('\n');
     expect(Buffer.byteLength(line)).toBeLessThan(16_384);
-    const named = expect.any(Array) as unknown;
     expect((await linesOf(path))[1]).toMatchObject({
-      unmapped: { bound: named, boundMore: 9_991, keys: named, keysMore: 9_991 },
+      unmapped: { bound: [], boundMore: 10_012, alsoOpened: others.map((namespace) => ({ namespace })) },
+    });
+  });
+
+  test('names of long lists what fits, and counts the rest', async () => {
+    const log = await openLog();
+    const many = Array.from({ length: 10_000 }, (_, index) => String(index).padEnd(255, '.x'));
+    await log.append(auditEvent('r1', { namespace: { claimed: 'orders.a1b2c', bound: many }, keys: many }));
+    const nine = many.slice(0, 9);
+    expect((await linesOf(path))[1]).toMatchObject({
+      unmapped: { bound: nine, boundMore: 9_991, keys: nine, keysMore: 9_991 },
+    });
+  });
+
+  test('names the namespaces of which something was opened beside the requested one, each with its reason', async () => {
+    const log = await openLog();
+    const reason = { rule: 1, role: 'custom:reader', source: 'static', ageMs: 1_234.5 };
+    await log.append(
+      auditEvent('r1', { alsoOpened: [{ namespace: 'billing.a1b2c', payloads: 2, ...reason }] }),
+    );
+    expect((await linesOf(path))[1]).toMatchObject({
+      unmapped: {
+        alsoOpened: [
+          {
+            namespace: 'billing.a1b2c',
+            payloads: 2,
+            rule: 'rules[1]',
+            role: 'custom:reader',
+            source: 'static',
+            decisionAgeMs: 1_235,
+          },
+        ],
+      },
+    });
+  });
+
+  test('leaves usual roles whole beside a dozen other namespaces of 120 characters, and lists of names that fit', async () => {
+    const log = await openLog();
+    const source = 'temporal-cloud, state of people unknown';
+    const reason = { rule: 1, role: 'claim:orders-payload-readers', source, ageMs: 0 };
+    const others = Array.from({ length: MAX_OTHER_NAMESPACES }, (_, index) => `${index}`.padEnd(120, '.y'));
+    await log.append(
+      auditEvent('r1', {
+        namespace: { claimed: 'orders.a1b2c', bound: others },
+        alsoOpened: others.map((namespace) => ({ namespace, payloads: 1, ...reason })),
+      }),
+    );
+    const { role } = reason;
+    expect((await linesOf(path))[1]).toMatchObject({
+      unmapped: { bound: others, alsoOpened: others.map((namespace) => ({ namespace, role, source })) },
     });
   });
 });

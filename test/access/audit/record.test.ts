@@ -25,6 +25,17 @@ const RECORDS: readonly (readonly [what: string, record: AuditRecord])[] = [
       NOW,
     ),
   ],
+  [
+    'a request that opened something of another namespace',
+    requestRecord(
+      auditEvent('r', {
+        alsoOpened: [
+          { namespace: 'billing.a1b2c', payloads: 1, rule: 1, role: 'r', source: 'static', ageMs: 0 },
+        ],
+      }),
+      NOW,
+    ),
+  ],
   ['a caller over IPv6', requestRecord(auditEvent('r', { who: { ...who, address: '2001:db8::1' } }), NOW)],
   ['a caller who went away', requestRecord(auditEvent('r', { status: 0, outcome: 'caller_gone' }), NOW)],
   ['a look', visitRecord(visit('look', { namespaces: ['orders.a1b2c', 'billing.a1b2c'] }), NOW)],
