@@ -14,7 +14,7 @@ export interface CertificateOptions {
   readonly dns?: readonly string[];
   /** Addresses of the certificate. Default is `127.0.0.1` and `::1`. */
   readonly addresses?: readonly string[];
-  /** How long authority and certificate are valid, in days from one hour ago. Default is 7. */
+  /** How long authority and certificate are valid, in days from one hour ago. Default is 30. */
   readonly days?: number;
   /** Default is the system's clock. */
   readonly now?: () => number;
@@ -29,7 +29,7 @@ export async function makeCertificates(options: CertificateOptions = {}): Promis
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
   const notBefore = new Date((options.now ?? Date.now)() - HOUR_MS);
-  const notAfter = new Date(notBefore.getTime() + (options.days ?? 7) * DAY_MS);
+  const notAfter = new Date(notBefore.getTime() + (options.days ?? 30) * DAY_MS);
   const validity = { notBefore, notAfter, signingAlgorithm: ECDSA };
   const authorityKeys = await crypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
   const authority = await x509.X509CertificateGenerator.createSelfSigned({

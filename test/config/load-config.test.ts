@@ -1,4 +1,5 @@
 // From file and environment to a configuration: its defaults, what wins, and every mistake with its place.
+import { X509Certificate } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -23,6 +24,9 @@ beforeAll(async () => {
   const old = await makeCertificates({ days: 1, now: () => Date.parse('2020-01-01') });
   await folder.write('old.pem', old.cert);
   await folder.write('old.key', old.key);
+  const early = await makeCertificates({ now: () => Date.now() + 7_200_000 });
+  await folder.write('early.pem', early.cert);
+  await folder.write('early.key', early.key);
   await folder.write('empty', '');
   await folder.write('open.key', key, 0o644);
   await folder.write('group.key', key, 0o440);
@@ -190,6 +194,33 @@ describe('a configuration without a mistake', () => {
     expect((await folder.config({ process: { execArgv: [], nodeVersion: '22.0.0' } })).warnings).toEqual([]);
   });
 
+  test('warns of a certificate that ends within 14 days', async () => {
+    const { cert, key } = await makeCertificates({ days: 10 });
+    const tls = { cert: await folder.write('soon.pem', cert), key: await folder.write('soon.key', key) };
+    await folder.configure({ ...GOOD, tls });
+    const end = new Date(new X509Certificate(cert).validTo).toISOString();
+    expect((await folder.config()).warnings).toEqual([`tls.cert: the certificate ends soon, at ${end}`]);
+    const env = { SSL_PEM: tls.cert, SSL_KEY: tls.key };
+    await folder.configure(GOOD);
+    expect((await folder.config({ env })).warnings).toEqual([
+      `SSL_PEM: the certificate ends soon, at ${end}`,
+    ]);
+  });
+
+  test.each([
+    ['https://localhost:8081', undefined],
+    ['https://127.0.0.1:8081/codec', undefined],
+    ['https://[::1]:8081', undefined],
+    ['https://codec.example.com', 'codec.example.com'],
+    ['https://10.1.2.3', '10.1.2.3'],
+    ['https://[fd00::1]', 'fd00::1'],
+  ])('warns where the certificate does not name the host of publicUrl: %s', async (publicUrl, host) => {
+    await folder.configure({ ...GOOD, publicUrl, tls: { cert: 'cert.pem', key: 'cert.key' } });
+    expect((await folder.config()).warnings).toEqual(
+      host === undefined ? [] : [`tls.cert: the certificate does not name ${host}, the host of publicUrl`],
+    );
+  });
+
   test('leaves nothing behind where it was read', async () => {
     await folder.configure(GOOD);
     await folder.config();
@@ -286,6 +317,12 @@ const SHORT: readonly Short[] = [
     { tls: { cert: 'old.pem', key: 'old.key' } },
     {},
     'tls.cert: the certificate has expired',
+  ],
+  [
+    'a certificate of tomorrow',
+    { tls: { cert: 'early.pem', key: 'early.key' } },
+    {},
+    'tls.cert: the certificate is not valid yet',
   ],
   [
     'a key that others can read',

@@ -271,6 +271,7 @@ describe('TLS', () => {
 
   test.each<[string, string, () => Promise<[Pick<Certificates, 'cert' | 'key'>, mode?: number]>]>([
     ['has expired', 'has expired', async () => [await makeCertificates({ now: () => 0 })]],
+    ['is not valid yet', 'is not valid yet', async () => [await makeCertificates({ now: inTwoHours })]],
     ['has a key too small', 'key is too small', async () => [await makeWeakCertificate()]],
     ['has a key others can read', 'can be read by others', async () => [await makeCertificates(), 0o644]],
   ])(
@@ -333,3 +334,7 @@ describe('TLS', () => {
     ).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
+
+function inTwoHours(): number {
+  return Date.now() + 7_200_000;
+}

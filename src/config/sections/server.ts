@@ -16,7 +16,7 @@ export async function readServer(file: File, place: Place): Promise<ServerOption
   const { problems } = place;
   const listen = listenOf(file, place);
   const pair = keyPairOf(file, place);
-  const tls = pair === undefined ? undefined : await checkKeyPair(pair, place);
+  const tls = pair === undefined ? undefined : await checkKeyPair(pair, file.publicUrl, place);
   const { trustedProxies, cors, denied, limits } = file;
   if (listen !== undefined && trustedProxies !== undefined) checkReach(listen, tls, trustedProxies, place);
   const loopback = listen === undefined || isLoopback(listen.value);

@@ -34,6 +34,7 @@ const LOOK_EVERY_MS = 1_000;
 /** What keeps a certificate from being served; no sentence if nothing does. */
 export function certificateMistakes(certificate: X509Certificate, nowMs: number): readonly string[] {
   return [
+    ...(Date.parse(certificate.validFrom) > nowMs ? ['the certificate is not valid yet'] : []),
     ...(Date.parse(certificate.validTo) <= nowMs ? ['the certificate has expired'] : []),
     ...(isStrong(certificate.publicKey)
       ? []
@@ -55,8 +56,8 @@ export function isOpenToOthers(mode: number): boolean {
 /**
  * Checks what the configuration was checked for when it was read, since a watched file passes no other check.
  *
- * @throws KeyPairRefused for a key that is not the certificate's or that others can read, a certificate that has expired
- * or is too weak; Error for files that cannot be read or are no PEM.
+ * @throws KeyPairRefused for a key that is not the certificate's or that others can read, a certificate that has expired,
+ * is not valid yet or is too weak; Error for files that cannot be read or are no PEM.
  */
 export async function loadKeyPair(
   { cert: certPath, key: keyPath }: TlsFiles,
