@@ -9,7 +9,7 @@ import { processProblems, processWarnings, type ProcessFacts } from './process-f
 import { Problems, type Problem } from './reading/problems.js';
 import { readShape } from './reading/read-shape.js';
 import { FILE } from './reading/schema.js';
-import { NO_SUCH_FILE, readTextFile } from './reading/text-file.js';
+import { readTextFile } from './reading/text-file.js';
 import { parseYaml } from './reading/yaml-document.js';
 import { readAccess } from './sections/access.js';
 import { readAudit } from './sections/audit.js';
@@ -94,16 +94,20 @@ async function readDocument(
   { file, env, cwd, onFile = () => undefined }: LoadOptions,
   problems: Problems,
 ): Promise<Document> {
-  const given = file === undefined ? variable(env, 'KEYHOLE_CONFIG') : { value: file, path: file };
+  const given = file === undefined ? variable(env, 'KEYHOLE_CONFIG') : { value: file, path: '-c' };
   const name = given?.value ?? DEFAULT_FILE;
   const path = resolve(cwd, name);
-  const result = await readTextFile(path, { secret: false, maxBytes: MAX_FILE_BYTES });
-  const isThere = 'text' in result || result.sentence !== NO_SUCH_FILE;
+  const result = await readTextFile(path, {
+    secret: false,
+    maxBytes: MAX_FILE_BYTES,
+    tellsPath: true,
+  });
+  const isThere = 'text' in result || result.isThere;
   if (isThere) onFile(name);
   else if (given === undefined) onFile(undefined);
   if ('sentence' in result) {
     if (given === undefined && !isThere) return { document: {}, path: undefined };
-    problems.add(given?.path ?? DEFAULT_FILE, result.sentence);
+    problems.add(given?.path ?? 'configuration', result.sentence);
     return { document: undefined, path };
   }
   const parsed = parseYaml(result.text);

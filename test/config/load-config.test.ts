@@ -295,16 +295,16 @@ const SHORT: readonly Short[] = [
     'key pair files that are not there',
     { tls: { cert: 'no.pem', key: 'no.key' } },
     {},
-    'tls.cert: there is no such file',
-    'tls.key: there is no such file',
+    'tls.cert: there is no such file in FOLDER',
+    'tls.key: there is no such file in FOLDER',
   ],
-  ['a directory for a file', { tls: { cert: '.', key: 'cert.key' } }, {}, 'tls.cert: is not a file'],
+  ['a directory for a file', { tls: { cert: '.', key: 'cert.key' } }, {}, 'tls.cert: is not a file: FOLDER'],
   [
     'files that hold something else',
     { tls: { cert: 'empty', key: 'empty' } },
     {},
-    'tls.cert: the file does not hold a certificate in PEM',
-    'tls.key: the file does not hold a private key without a passphrase in PEM',
+    'tls.cert: the file FOLDER/empty does not hold a certificate in PEM',
+    'tls.key: the file FOLDER/empty does not hold a private key without a passphrase in PEM',
   ],
   [
     'another certificate’s key',
@@ -328,7 +328,7 @@ const SHORT: readonly Short[] = [
     'a key that others can read',
     { tls: { cert: 'cert.pem', key: 'open.key' } },
     {},
-    'tls.key: the file can be read by others, or written by its group: chmod 600',
+    'tls.key: the file FOLDER/open.key can be read by others, or written by its group: chmod 600',
   ],
   [
     'any origin',
@@ -444,13 +444,13 @@ const SHORT: readonly Short[] = [
     keys({ ...KEYS, wrap: { ...VAULT, address: 'http://vault.example.com:8200', tokenFile: 'open.key' } }),
     {},
     'keys[0].wrap: a Vault address begins with https://, or on this machine with http://',
-    'keys[0].wrap.tokenFile: the file can be read by others, or written by its group: chmod 600',
+    'keys[0].wrap.tokenFile: the file FOLDER/open.key can be read by others, or written by its group: chmod 600',
   ],
   [
     'a Vault token of two lines',
     keys({ ...KEYS, wrap: { ...VAULT, tokenFile: 'two-lines' } }),
     {},
-    'keys[0].wrap.tokenFile: the file does not hold one token',
+    'keys[0].wrap.tokenFile: the file FOLDER/two-lines does not hold one token',
   ],
   [
     'a name with "_" under a template of a transit engine',
@@ -485,32 +485,42 @@ const SHORT: readonly Short[] = [
     {},
     'keys[0].wrap: is the key of keys[1].wrap too, so encryption-jwt, which binds no namespace, cannot be used with it',
   ],
-  ['a key file that is not there', local('none.yaml'), {}, 'keys[0].wrap.file: there is no such file'],
+  [
+    'a key file that is not there',
+    local('none.yaml'),
+    {},
+    'keys[0].wrap.file: there is no such file in FOLDER',
+  ],
   [
     'a key file with an id twice',
     local('twice.yaml'),
     {},
-    'keys[0].wrap.file: in the key file: a local key id is there twice',
+    'keys[0].wrap.file: in the key file FOLDER/twice.yaml: a local key id is there twice',
   ],
   [
     'a key file with a short secret',
     local('short.yaml'),
     {},
-    'keys[0].wrap.file: in the key file: keys[0].secret: must be 32 bytes in standard base64',
+    'keys[0].wrap.file: in the key file FOLDER/short.yaml: keys[0].secret: must be 32 bytes in standard base64',
   ],
   [
     'the samples’ published key',
     local('sample.yaml'),
     {},
-    'keys[0].wrap.file: the key file holds a key that is published',
+    'keys[0].wrap.file: the key file FOLDER/sample.yaml holds a key that is published',
   ],
   [
     'a key file that is no YAML',
     local('broken.yaml'),
     {},
-    'keys[0].wrap.file: in line 3 of the key file: a quote, bracket or comma is missing',
+    'keys[0].wrap.file: in line 3 of the key file FOLDER/broken.yaml: a quote, bracket or comma is missing',
   ],
-  ['a key file that is no text', local('latin1'), {}, 'keys[0].wrap.file: the file is not text in UTF-8'],
+  [
+    'a key file that is no text',
+    local('latin1'),
+    {},
+    'keys[0].wrap.file: the file FOLDER/latin1 is not text in UTF-8',
+  ],
   [
     'a key written inline',
     keys({ ...KEYS, wrap: { provider: 'local', file: 'keys.yaml', secret: 'x' } }),
@@ -544,7 +554,7 @@ const SHORT: readonly Short[] = [
     'an authority that is none',
     issuer({ ca: 'empty' }),
     {},
-    'access.issuers[0].ca: the file does not hold a certificate in PEM',
+    'access.issuers[0].ca: the file FOLDER/empty does not hold a certificate in PEM',
   ],
   [
     'a preset that is not known',
@@ -634,7 +644,7 @@ const SHORT: readonly Short[] = [
     'an API key file with two',
     roles({ apiKeyFile: 'two-lines' }),
     {},
-    'access.roles.apiKeyFile: does not hold one API key',
+    'access.roles.apiKeyFile: the file FOLDER/two-lines does not hold one API key',
   ],
   [
     'an API key inline',
@@ -646,7 +656,7 @@ const SHORT: readonly Short[] = [
     'an API key for a path',
     roles({ apiKeyFile: API_KEY }),
     {},
-    'access.roles.apiKeyFile: there is no such file',
+    'access.roles.apiKeyFile: there is no such file in FOLDER',
   ],
   [
     'ages above their caps',
@@ -715,13 +725,13 @@ const SHORT: readonly Short[] = [
     'a webhook whose authorization is not there',
     { audit: { webhook: { url: 'https://collector.example/', authorizationFile: 'none' } } },
     {},
-    'audit.webhook.authorizationFile: there is no such file',
+    'audit.webhook.authorizationFile: there is no such file in FOLDER',
   ],
   [
     'a webhook whose authorization is no header value',
     { audit: { webhook: { url: 'https://collector.example/', authorizationFile: 'keys.yaml' } } },
     {},
-    'audit.webhook.authorizationFile: the file does not hold the value of an Authorization header, such as Bearer …',
+    'audit.webhook.authorizationFile: the file FOLDER/keys.yaml does not hold the value of an Authorization header, such as Bearer …',
   ],
   [
     'a webhook with a token in the file',
@@ -771,7 +781,9 @@ describe('a mistake is told with its place', () => {
   test.each(MISTAKES)('$what', async ({ change, env, lines }) => {
     await folder.configure({ ...GOOD, ...change });
     const process = { execArgv: [], nodeVersion: '22.0.0' };
-    expect(await folder.problems({ env, process })).toEqual(lines);
+    expect(await folder.problems({ env, process })).toEqual(
+      lines.map((line) => line.replaceAll('FOLDER', folder.path)),
+    );
   });
 
   test('a debugger on the command line', async () => {
@@ -845,7 +857,9 @@ describe('a file that cannot be read', () => {
 
   test('a large one is not read', async () => {
     await folder.configure(`# ${'x'.repeat(256 * 1024)}\n`);
-    expect(await folder.problems()).toEqual([`${FILE}: the file is larger than 262144 bytes`]);
+    expect(await folder.problems()).toEqual([
+      `configuration: the file ${join(folder.path, FILE)} is larger than 262144 bytes`,
+    ]);
   });
 
   test('a deep one is told, not fallen over', async () => {
@@ -854,9 +868,10 @@ describe('a file that cannot be read', () => {
   });
 
   test('one that is named and not there', async () => {
-    expect(await folder.problems({ file: 'no.yaml' })).toEqual(['no.yaml: there is no such file']);
+    const path = join(folder.path, 'no.yaml');
+    expect(await folder.problems({ file: 'no.yaml' })).toEqual([`-c: there is no such file: ${path}`]);
     expect(await folder.problems({ env: { KEYHOLE_CONFIG: 'no.yaml' } })).toEqual([
-      'KEYHOLE_CONFIG: there is no such file',
+      `KEYHOLE_CONFIG: there is no such file: ${path}`,
     ]);
   });
 

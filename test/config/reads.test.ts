@@ -118,26 +118,30 @@ describe('a mistake is told with its place:', () => {
       [{ reads: ['compression', 'compression'] }],
       'keys[0].reads[1]: is there already as reads[0]',
     ],
-    ['no such file', one({ ...STATIC, keys: 'none.yaml' }), 'keys[0].reads[0].keys: there is no such file'],
+    [
+      'no such file',
+      one({ ...STATIC, keys: 'none.yaml' }),
+      'keys[0].reads[0].keys: there is no such file in FOLDER',
+    ],
     [
       'another kind of file',
       one({ ...STATIC, keys: 'list.yaml' }),
-      'keys[0].reads[0].keys: in the key file: a file of fixed keys has one entry, "keys": a list of { id, secret }',
+      'keys[0].reads[0].keys: in the key file FOLDER/list.yaml: a file of fixed keys has one entry, "keys": a list of { id, secret }',
     ],
     [
       'a published key',
       one({ ...STATIC, keys: 'published.yaml' }),
-      'keys[0].reads[0].keys: in the key file: keys[0].secret: is published, anybody can open what it sealed',
+      'keys[0].reads[0].keys: in the key file FOLDER/published.yaml: keys[0].secret: is published, anybody can open what it sealed',
     ],
     [
       'a URI of an unknown scheme',
       one({ format: 'temporal-proxy', keys: 'foreign.yaml' }),
-      'keys[0].reads[0].keys: in the key file: keys[0]: is a key URI of a scheme that is not known here',
+      'keys[0].reads[0].keys: in the key file FOLDER/foreign.yaml: keys[0]: is a key URI of a scheme that is not known here',
     ],
     [
       'what is no key in Azure Key Vault',
       one({ format: 'temporal-proxy', keys: 'azure.yaml' }),
-      'keys[0].reads[0].keys: in the key file: keys[0]: an Azure key is named https://VAULT/keys/NAME, with or without /VERSION',
+      'keys[0].reads[0].keys: in the key file FOLDER/azure.yaml: keys[0]: an Azure key is named https://VAULT/keys/NAME, with or without /VERSION',
     ],
     [
       'keys under a pattern',
@@ -162,7 +166,7 @@ describe('a mistake is told with its place:', () => {
     ],
   ])('%s', async (_, entries, ...lines) => {
     await configure(...entries);
-    expect(await folder.problems()).toEqual(lines);
+    expect(await folder.problems()).toEqual(lines.map((line) => line.replace('FOLDER', folder.path)));
   });
 
   test('a file that others can read', async () => {

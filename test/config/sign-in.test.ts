@@ -65,19 +65,23 @@ test.each<[string, object, string]>([
   [
     'a secret that others can read',
     { sessionSecretFile: 'open-secret' },
-    'access.signIn.sessionSecretFile: the file can be read by others, or written by its group: chmod 600',
+    'access.signIn.sessionSecretFile: the file FOLDER/open-secret can be read by others, or written by its group: chmod 600',
   ],
   [
     'a short one',
     { sessionSecretFile: 'short-secret' },
-    'access.signIn.sessionSecretFile: the secret is shorter than 32 characters: openssl rand -base64 32',
+    'access.signIn.sessionSecretFile: the secret in FOLDER/short-secret is shorter than 32 characters: openssl rand -base64 32',
   ],
   [
     'two in a file',
     { sessionSecretFile: 'two-secrets' },
-    'access.signIn.sessionSecretFile: the file does not hold one secret of printable ASCII',
+    'access.signIn.sessionSecretFile: the file FOLDER/two-secrets does not hold one secret of printable ASCII',
   ],
-  ['none at all', { clientSecretFile: 'missing' }, 'access.signIn.clientSecretFile: there is no such file'],
+  [
+    'none at all',
+    { clientSecretFile: 'missing' },
+    'access.signIn.clientSecretFile: there is no such file in FOLDER',
+  ],
   [
     'an issuer that is not trusted',
     { issuer: 'https://other.example/' },
@@ -89,7 +93,7 @@ test.each<[string, object, string]>([
     'access.signIn.clientSecret: a secret is never written into this file: give it by a variable, or by the path of a file',
   ],
 ])('%s is a mistake', async (_, change, problem) => {
-  expect(await problemsOf({ ...SIGN_IN, ...change })).toEqual([problem]);
+  expect(await problemsOf({ ...SIGN_IN, ...change })).toEqual([problem.replace('FOLDER', folder.path)]);
 });
 
 test('an issuer that accepts only tokens signs nobody in', async () => {

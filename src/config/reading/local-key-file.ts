@@ -19,26 +19,27 @@ export async function readLocalKeyFile(
 ): Promise<LocalKey[] | undefined> {
   const result = await readTextFile(file, { secret: true });
   const sentence = 'sentence' in result ? result.sentence : undefined;
-  const keys = 'text' in result ? parseKeys(result.text) : undefined;
+  const keys = 'text' in result ? parseKeys(result.text, file) : undefined;
   if (Array.isArray(keys)) return keys;
   problems.add(path, sentence ?? keys ?? '');
   return undefined;
 }
 
 /** The keys, or what is wrong in a sentence. */
-function parseKeys(text: string): LocalKey[] | string {
+function parseKeys(text: string, file: string): LocalKey[] | string {
   const parsed = parseYaml(text);
   if ('mistakes' in parsed) {
     const [{ line, sentence } = { line: 1, sentence: 'is not YAML' }] = parsed.mistakes;
-    return `in line ${line} of the key file: ${sentence}`;
+    return `in line ${line} of the key file ${file}: ${sentence}`;
   }
   try {
     const keys = parseLocalKeys(parsed.value);
     new LocalWrappingKey(keys);
-    if (keys.some(({ secret }) => isKnown(secret))) return 'the key file holds a key that is published';
+    if (keys.some(({ secret }) => isKnown(secret)))
+      return `the key file ${file} holds a key that is published`;
     return keys;
   } catch (error) {
-    return `in the key file: ${error instanceof TypeError ? error.message : 'cannot be read'}`;
+    return `in the key file ${file}: ${error instanceof TypeError ? error.message : 'cannot be read'}`;
   }
 }
 

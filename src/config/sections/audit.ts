@@ -36,7 +36,7 @@ export async function readAuthorization(file: string): Promise<string> {
   if ('sentence' in result) throw new Error(result.sentence);
   const value = result.text.trim();
   if (/^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(value)) return value;
-  throw new Error('the file does not hold the value of an Authorization header, such as Bearer …');
+  throw new Error(`the file ${file} does not hold the value of an Authorization header, such as Bearer …`);
 }
 
 async function readWebhook(

@@ -12,7 +12,7 @@ export async function readCertificates(
   const result = await readTextFile(file, { secret: false, maxBytes: 1 << 20 });
   if ('sentence' in result) problems.add(path, result.sentence);
   else if (isCertificate(result.text)) return result.text;
-  else problems.add(path, 'the file does not hold a certificate in PEM');
+  else problems.add(path, `the file ${file} does not hold a certificate in PEM`);
   return undefined;
 }
 

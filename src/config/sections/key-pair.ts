@@ -77,7 +77,7 @@ async function read<T>(
   try {
     return parse(file.text);
   } catch {
-    problems.add(path, `the file does not hold a ${what} in PEM`);
+    problems.add(path, `the file ${value} does not hold a ${what} in PEM`);
     return undefined;
   }
 }

@@ -156,7 +156,7 @@ async function resolveTransitKey(
   const token = await readTextFile(file, { secret: true });
   if ('sentence' in token) place.problems.add(`${path}.tokenFile`, token.sentence);
   else if (!/^[\x21-\x7e]+$/.test(token.text.trim()))
-    place.problems.add(`${path}.tokenFile`, 'the file does not hold one token');
+    place.problems.add(`${path}.tokenFile`, `the file ${file} does not hold one token`);
   const { address, mount, key } = config;
   const identity = ['vault-transit', address, vaultNamespace ?? '', mount, key].join(' ');
   return { config, identities: ownOf(key, identity), path };

@@ -34,7 +34,8 @@ export async function resolveRead(
     place.warnings.push(`${path}.until: has passed: ${written.format} opens no more`);
   if (!('keys' in written)) return { config: { format: written.format, ...until }, identities: [], path };
   const { format } = written;
-  const content = await readKeyFile(fileIn(place, written.keys), `${path}.keys`, place);
+  const file = fileIn(place, written.keys);
+  const content = await readKeyFile(file, `${path}.keys`, place);
   if (content === undefined) return undefined;
   try {
     if (format === 'temporal-proxy') {
@@ -46,7 +47,7 @@ export async function resolveRead(
     return { config: { format, keys, ...until }, identities, path };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    place.problems.add(`${path}.keys`, `in the key file: ${error.message}`);
+    place.problems.add(`${path}.keys`, `in the key file ${file}: ${error.message}`);
     return undefined;
   }
 }
@@ -56,7 +57,7 @@ async function readKeyFile(file: string, path: string, { problems }: Place): Pro
   const parsed = 'text' in result ? parseYaml(result.text) : undefined;
   if (parsed !== undefined && !('mistakes' in parsed)) return parsed.value ?? {};
   const [mistake] = parsed?.mistakes ?? [];
-  const inFile = `in line ${mistake?.line ?? 1} of the key file: ${mistake?.sentence ?? 'is not YAML'}`;
+  const inFile = `in line ${mistake?.line ?? 1} of the key file ${file}: ${mistake?.sentence ?? 'is not YAML'}`;
   problems.add(path, 'sentence' in result ? result.sentence : inFile);
   return undefined;
 }

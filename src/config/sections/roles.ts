@@ -95,16 +95,17 @@ async function apiKeyOf({ apiKeyFile: written }: Roles, place: Place): Promise<A
   if (given !== undefined) problems.add('TEMPORAL_API_KEY', `is given twice: ${path} is set too`);
   const file = fileIn(place, written);
   const result = await readTextFile(file, { secret: true });
-  if ('text' in result) return usableKey(result.text.trim(), path, place) && apiKeyFile(file);
+  if ('text' in result)
+    return usableKey(result.text.trim(), path, place, `the file ${file} `) && apiKeyFile(file);
   problems.add(path, result.sentence);
   return undefined;
 }
 
-function usableKey(key: string, path: string, { problems }: Place): ApiKey | undefined {
+function usableKey(key: string, path: string, { problems }: Place, subject = ''): ApiKey | undefined {
   try {
     return fixedApiKey(key);
   } catch {
-    problems.add(path, 'does not hold one API key');
+    problems.add(path, `${subject}does not hold one API key`);
     return undefined;
   }
 }

@@ -81,16 +81,17 @@ async function secretIn(
   place: Place,
 ): Promise<string | undefined> {
   if (file === undefined) return undefined;
-  const result = await readTextFile(fileIn(place, file), { secret: true });
-  const sentence = 'text' in result ? secretProblem(result.text.trim(), leastLength) : result.sentence;
+  const path = fileIn(place, file);
+  const result = await readTextFile(path, { secret: true });
+  const sentence = 'text' in result ? secretProblem(result.text.trim(), leastLength, path) : result.sentence;
   if (sentence !== undefined) place.problems.add(`${PATH}.${key}`, sentence);
   return 'text' in result ? result.text.trim() : undefined;
 }
 
-function secretProblem(secret: string, leastLength: number): string | undefined {
-  if (!/^[\x21-\x7e]+$/.test(secret)) return 'the file does not hold one secret of printable ASCII';
+function secretProblem(secret: string, leastLength: number, path: string): string | undefined {
+  if (!/^[\x21-\x7e]+$/.test(secret)) return `the file ${path} does not hold one secret of printable ASCII`;
   if (secret.length < leastLength)
-    return `the secret is shorter than ${leastLength} characters: openssl rand -base64 32`;
+    return `the secret in ${path} is shorter than ${leastLength} characters: openssl rand -base64 32`;
   return undefined;
 }
 
