@@ -48,7 +48,7 @@ export async function serve(options: ConfigurationOptions): Promise<ExitCode> {
     }
     const { service } = started;
     signals.onReload(() => void service.reload());
-    announce(service, config.audit === 'stdout' ? process.stderr : process.stdout);
+    announce(service, config.file, config.audit === 'stdout' ? process.stderr : process.stdout);
     const { hurry } = await signals.stop;
     logger.info('stopping');
     await service.stop({ hurry });
@@ -62,8 +62,12 @@ export async function serve(options: ConfigurationOptions): Promise<ExitCode> {
 }
 
 /** The one line for whoever started it, whatever the log level. */
-function announce({ urls: { url, metrics } }: Service, stream: NodeJS.WritableStream): void {
-  stream.write(`${JSON.stringify({ msg: 'listening', url, metrics, pid: process.pid })}\n`);
+function announce(
+  { urls: { url, metrics } }: Service,
+  configuration: string | undefined,
+  stream: NodeJS.WritableStream,
+): void {
+  stream.write(`${JSON.stringify({ msg: 'listening', url, metrics, configuration, pid: process.pid })}\n`);
 }
 
 /** After a fault that nothing caught no state can be relied on. */

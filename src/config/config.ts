@@ -21,6 +21,8 @@ export interface Config {
   readonly audit: 'stdout' | { readonly file: string };
   /** Absent: the record goes nowhere else. */
   readonly auditWebhook?: AuditWebhookConfig;
+  /** Absolute path of the file that was read; `undefined` where there is none. */
+  readonly file: string | undefined;
   /** SHA-256 of the file, in hex; `undefined` where there is none. */
   readonly digest: string | undefined;
   readonly metrics: Address;

@@ -6,6 +6,7 @@ import { readProxies } from './egress.js';
 import { variable, type Environment } from './environment.js';
 import { readTracing } from './open-tracing.js';
 import { processProblems, processWarnings, type ProcessFacts } from './process-facts.js';
+import { areSame } from './reading/address.js';
 import { Problems, type Problem } from './reading/problems.js';
 import { readShape } from './reading/read-shape.js';
 import { FILE } from './reading/schema.js';
@@ -52,10 +53,13 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const place: Place = { env, cwd, fileDirectory, problems, warnings, nowMs: nowMs ?? Date.now() };
   const config = document === undefined ? undefined : await readSections(document, place);
   if (config === undefined || problems.all.length > 0) return { problems: problems.all };
-  return { config: { ...config, digest } };
+  return { config: { ...config, file: path, digest } };
 }
 
-async function readSections(document: unknown, place: Place): Promise<Omit<Config, 'digest'> | undefined> {
+async function readSections(
+  document: unknown,
+  place: Place,
+): Promise<Omit<Config, 'file' | 'digest'> | undefined> {
   const file = readShape(FILE, document, '', place.problems);
   const logLevel = logLevelOf(place);
   const server = await readServer(file, place);
@@ -68,6 +72,8 @@ async function readSections(document: unknown, place: Place): Promise<Omit<Confi
   const { metrics } = file;
   if (server === undefined || access === undefined || audit === undefined || metrics === undefined)
     return undefined;
+  if (metrics.listen.port !== 0 && areSame(metrics.listen, server.listen))
+    place.problems.add('metrics.listen', 'is the same as listen');
   return {
     logLevel,
     server,

@@ -34,7 +34,7 @@ export async function tryAudit({ audit }: Pick<Config, 'audit'>): Promise<readon
     await file.sync().finally(() => Promise.all([file.close(), rm(trial)]));
     return [];
   } catch (error) {
-    return [cannotBeMade(error)];
+    return [cannotBeMade(error, path)];
   }
 }
 
@@ -55,11 +55,14 @@ export async function openAudit(
   try {
     return { audit: await openAuditFile(audit.file, { ...options, onLines: copy.add }) };
   } catch (error) {
-    return { problems: [cannotBeMade(error)] };
+    return { problems: [cannotBeMade(error, audit.file)] };
   }
 }
 
-function cannotBeMade(error: unknown): Problem {
+function cannotBeMade(error: unknown, file: string): Problem {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-  return { path: 'audit.file', sentence: `the file cannot be made and synced in its directory (${code})` };
+  return {
+    path: 'audit.file',
+    sentence: `the file ${file} cannot be made and synced in its directory (${code})`,
+  };
 }

@@ -167,7 +167,7 @@ export class Service {
   async #take(config: Config, assembled: Assembled, audit: AuditLog): Promise<void> {
     const { logger } = this.#options;
     const [old, oldAudit, oldFile] = [this.#assembled, this.#audit, fileOf(this.#config)];
-    for (const setting of needingRestart(this.#config, config)) {
+    for (const setting of needingRestart(this.#options.config, config)) {
       logger.warn({ setting }, 'the new value is used after a restart only');
     }
     [this.#config, this.#assembled, this.#audit] = [config, assembled, audit];
@@ -181,7 +181,7 @@ export class Service {
     void this.#copy.use(config);
     await this.#server.reloadTls();
     for (const warning of config.warnings) logger.warn(warning);
-    logger.info('the configuration was read again');
+    logger.info({ configuration: config.file }, 'the configuration was read again');
   }
 
   #refuse(problems: readonly Problem[]): void {
@@ -217,6 +217,7 @@ async function closeAudit(audit: AuditLog, copy: AuditCopy): Promise<void> {
   await copy.close();
 }
 
+/** What is not as it was at the start, however often it was read since. */
 function needingRestart(before: Config, after: Config): string[] {
   const settings: Record<string, (config: Config) => unknown> = {
     listen: ({ server }) => server.listen,

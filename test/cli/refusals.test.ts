@@ -99,7 +99,8 @@ describe('keyhole serve refuses', () => {
 
   test('a record that cannot be made and synced', async () => {
     const { code, stdout, stderr } = await serve({ ...GOOD, audit: { file: '/proc/audit.ndjson' } });
-    const said = 'audit.file: the file cannot be made and synced in its directory (ENOENT)\n';
+    const said =
+      'audit.file: the file /proc/audit.ndjson cannot be made and synced in its directory (ENOENT)\n';
     expect({ code, stdout, stderr }).toEqual({ code: 78, stdout: '', stderr: said });
   });
 

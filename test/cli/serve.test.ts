@@ -170,6 +170,9 @@ describe('keyhole serve', () => {
     expect([await served.encode(ALICE.email), await served.encode(RITA.email)]).toEqual([200, 403]);
     await folder.configure(configuration({}, { [RITA.email]: [`namespace:write@${ORDERS}`] }));
     await reload(served, TAKEN);
+    const file = JSON.stringify(join(folder.path, 'keyhole.yaml'));
+    await served.command.says('stdout', new RegExp(`"configuration":${file}`));
+    await served.command.says('stderr', new RegExp(`"configuration":${file},"msg":"${TAKEN.source}"`));
     expect([await served.encode(ALICE.email), await served.encode(RITA.email)]).toEqual([403, 200]);
   });
 
@@ -261,6 +264,13 @@ describe('keyhole serve', () => {
       'listen',
       'metrics.listen',
     ]);
+    await reload(served, new RegExp(`(?:${TAKEN.source}[^]*){2}`));
+    const [, again = ''] = await served.command.says('stderr', /^([^]*)$/);
+    expect([...again.matchAll(/"setting":"listen"/g)]).toHaveLength(2);
+    await folder.configure(configuration());
+    await reload(served, new RegExp(`(?:${TAKEN.source}[^]*){3}`));
+    const [, same = ''] = await served.command.says('stderr', /^([^]*)$/);
+    expect([...same.matchAll(/"setting":"listen"/g)]).toHaveLength(2);
     expect(await served.encode(ALICE.email)).toBe(200);
   });
 

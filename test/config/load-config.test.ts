@@ -1,7 +1,9 @@
 // From file and environment to a configuration: its defaults, what wins, and every mistake with its place.
+import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeCertificates } from '../../src/dev/certificates.js';
 import { newLocalKeyFile } from '../../src/keys/providers/local.js';
@@ -707,7 +709,7 @@ const SHORT: readonly Short[] = [
     'no place for the record',
     { audit: { file: 'no/where.ndjson' } },
     {},
-    'audit.file: its directory does not exist, or this user may not write there',
+    'audit.file: its directory FOLDER/no does not exist',
   ],
   [
     'a webhook in the clear',
@@ -740,8 +742,20 @@ const SHORT: readonly Short[] = [
     'audit.webhook.token: a secret is never written into this file: give it by a variable, or by the path of a file',
   ],
   ['no file for the record', { audit: null }, {}, 'audit: must be a mapping with file, webhook'],
-  ['a directory for the record', { audit: { file: '.' } }, {}, 'audit.file: is not a file'],
+  ['a directory for the record', { audit: { file: '.' } }, {}, 'audit.file: is not a file: FOLDER'],
   ['another place for the record', { audit: 'stderr' }, {}, 'audit: must be stdout, or { file: PATH }'],
+  [
+    'metrics where callers come',
+    { metrics: { listen: '127.0.0.1:8081' } },
+    {},
+    'metrics.listen: is the same as listen',
+  ],
+  [
+    'metrics on every interface, at the port where callers come',
+    { metrics: { listen: '0.0.0.0:9000' } },
+    { KEYHOLE_LISTEN: '127.0.0.1:9000' },
+    'metrics.listen: is the same as listen',
+  ],
   ['no address for metrics', { metrics: { listen: '9464' } }, {}, 'metrics.listen: must be host:port'],
   [
     'no log level',
@@ -793,6 +807,28 @@ describe('a mistake is told with its place', () => {
       'node: must not have --inspect: a debugger can read every key',
       'node: must not have --insecure-http-parser',
     ]);
+  });
+
+  test('metrics at another address of the same port, or both at a free one, are none', async () => {
+    await folder.configure({ ...GOOD, listen: '127.0.0.1:9000', metrics: { listen: '127.0.0.2:9000' } });
+    expect(await folder.problems()).toEqual([]);
+    await folder.configure({ ...GOOD, listen: '127.0.0.1:0', metrics: { listen: '127.0.0.1:0' } });
+    expect(await folder.problems()).toEqual([]);
+  });
+
+  test('a record that belongs to another user, or a directory that is closed', async (context) => {
+    if (process.getuid?.() !== 0) context.skip('needs root, to become somebody else');
+    const place = await makeFolder();
+    await chmod(place.path, 0o777);
+    const file = await place.write('record.ndjson', '');
+    expect(await fileProblemAs(65534, file)).toBe(
+      `the file ${file} belongs to another user, and this one may not read and write it: chown it, or move it away`,
+    );
+    await chmod(place.path, 0o755);
+    expect(await fileProblemAs(65534, join(place.path, 'new.ndjson'))).toBe(
+      `this user may not write in its directory ${place.path}`,
+    );
+    await place.remove();
   });
 
   test('a certificate whose key is too small', async () => {
@@ -881,6 +917,16 @@ describe('a file that cannot be read', () => {
     expect(({} as { denied?: string }).denied).toBeUndefined();
   });
 });
+
+/** What the section says in a process of that user. */
+async function fileProblemAs(uid: number, file: string): Promise<string> {
+  const module = JSON.stringify(new URL('../../src/config/sections/audit.ts', import.meta.url).href);
+  const script = `import { fileProblem } from ${module};
+    process.setuid(${uid});
+    console.log(await fileProblem(${JSON.stringify(file)}));`;
+  const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script];
+  return (await promisify(execFile)(process.execPath, args)).stdout.trim();
+}
 
 async function weakCertificate(): Promise<{ weak: string; key: string }> {
   const x509 = await import('@peculiar/x509');

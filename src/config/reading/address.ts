@@ -26,6 +26,14 @@ export function isLoopback({ host }: Address): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
+const EVERY_INTERFACE: readonly string[] = ['0.0.0.0', '::'];
+
+/** Whether only one of two listeners can have its address. */
+export function areSame(one: Address, other: Address): boolean {
+  if (one.port !== other.port) return false;
+  return one.host === other.host || [one, other].some(({ host }) => EVERY_INTERFACE.includes(host));
+}
+
 /** The host as it stands in a URL. */
 export function urlHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;

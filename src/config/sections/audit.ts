@@ -65,13 +65,25 @@ async function readWebhook(
   };
 }
 
-/** Each chain of records begins in a new file, which takes this name: so the directory counts. */
-async function fileProblem(file: string): Promise<string | undefined> {
+/**
+ * Each chain of records begins in a new file, which takes this name: so the directory counts. The file before is read,
+ * and kept by a link, which Linux refuses for a file of others that one cannot read and write (fs.protected_hardlinks).
+ */
+export async function fileProblem(file: string): Promise<string | undefined> {
+  const directory = dirname(file);
   const there = await stat(file).catch(() => undefined);
-  if (there !== undefined && !there.isFile()) return 'is not a file';
-  const mayWrite = await access(dirname(file), constants.W_OK).then(
+  if (there !== undefined && !there.isFile()) return `is not a file: ${file}`;
+  if (!(await may(directory, constants.F_OK))) return `its directory ${directory} does not exist`;
+  if (!(await may(directory, constants.W_OK))) return `this user may not write in its directory ${directory}`;
+  if (there === undefined || there.uid === process.getuid?.()) return undefined;
+  return (await may(file, constants.R_OK | constants.W_OK))
+    ? undefined
+    : `the file ${file} belongs to another user, and this one may not read and write it: chown it, or move it away`;
+}
+
+function may(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
     () => true,
     () => false,
   );
-  return mayWrite ? undefined : 'its directory does not exist, or this user may not write there';
 }
