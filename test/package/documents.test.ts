@@ -1,4 +1,5 @@
 // Every TypeScript example of the documents compiles as it stands, against the library as it is.
+import { installLine, NEEDED_PACKAGES, TEMPORAL_PACKAGES } from '../../src/dev/optional-package.js';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -59,3 +60,9 @@ function blocksOf(document: string): Block[] {
 function nameOf(document: string): string {
   return document.replaceAll(/\W/g, '-');
 }
+
+test('the guide to dev mode has the install lines that it tells itself', () => {
+  const guide = readFileSync(join(ROOT, 'docs/dev.md'), 'utf8');
+  for (const packages of [NEEDED_PACKAGES, TEMPORAL_PACKAGES])
+    expect(guide).toContain(`\n${installLine(Object.keys(packages))}\n`);
+});

@@ -11,11 +11,16 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
 /** What `npm run build` and `npm pack` read. */
-const INPUTS = ['src', 'docs', 'deploy', 'package.json', 'README.md', 'LICENSE'].concat([
-  'tsconfig.json',
-  'tsconfig.build.json',
-  'tsconfig.cjs.json',
-]);
+const INPUTS = [
+  'src',
+  'docs',
+  'deploy',
+  'package.json',
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'LICENSE',
+].concat(['tsconfig.json', 'tsconfig.build.json', 'tsconfig.cjs.json']);
 
 /** Nothing of a run inside npm may tell the npm of this test what to do. */
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
@@ -98,10 +103,18 @@ describe('the packed package', () => {
   });
 
   test('holds the built files, the docs, what deploys it and the licence, and nothing of tests or sources', () => {
-    const some = ['LICENSE', 'README.md', 'docs/format.md', 'deploy/systemd/keyhole.service'];
+    const some = [
+      'LICENSE',
+      'README.md',
+      'CONTRIBUTING.md',
+      'SECURITY.md',
+      'docs/format.md',
+      'deploy/systemd/keyhole.service',
+    ];
     expect(packedPaths).toEqual(expect.arrayContaining(some));
     const others = packedPaths.filter(
-      (path) => !/^(deploy|dist|docs)\/|^(LICENSE|README\.md|package\.json)$/.test(path),
+      (path) =>
+        !/^(deploy|dist|docs)\/|^(LICENSE|(README|CONTRIBUTING|SECURITY)\.md|package\.json)$/.test(path),
     );
     expect(others).toEqual([]);
   });
