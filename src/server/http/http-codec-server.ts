@@ -117,8 +117,8 @@ export class HttpCodecServer implements CodecServer {
   }
 
   #prepare(server: Server | HttpsServer): Server | HttpsServer {
-    // Node silently drops what is beyond it: one more than we allow is there to be counted, and no more are put together
-    server.maxHeadersCount = MAX_HEADERS + 1;
+    // Node 20 silently drops what is beyond it, 22 refuses it: more than we allow are there to be counted, but not thousands
+    server.maxHeadersCount = 2 * MAX_HEADERS;
     server.closeIdleConnections = () => undefined; // `close` calls it: to Node one is idle whose answer is on its way
     server.on('connection', (socket: Socket) => {
       this.#admission.connected();
