@@ -87,8 +87,12 @@ export const MAX_STRANGER_PAYLOADS = 64;
 /** Open connections from one address on which nobody has been identified yet. */
 export const MAX_STRANGER_CONNECTIONS = 64;
 
-/** Requests on one connection, of which one is worked on. No browser, proxy or SDK pipelines. */
-export const MAX_PIPELINED = 4;
+/**
+ * Requests in progress on one connection, and bytes of their headers with which no further one is begun: whoever
+ * pipelines more would have them kept here, their answers untaken. Of strangers' one is worked on.
+ */
+export const MAX_PIPELINED = 32;
+export const MAX_PIPELINED_BYTES = 256 * KIB;
 
 /** Requests read behind the answer that a connection ends with, which are none: more are not waited for. */
 export const MAX_IGNORED = 32;

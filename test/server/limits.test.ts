@@ -569,7 +569,7 @@ describe('body bytes held', () => {
 });
 
 describe('requests on one connection', () => {
-  test('may be 4, and all are answered', async () => {
+  test('may be 32, and all are answered', async () => {
     const server = await start({});
     const pipelining = await connectRaw(server.port);
     pipelining.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`.repeat(MAX_PIPELINED));
@@ -578,37 +578,40 @@ describe('requests on one connection', () => {
     pipelining.end();
   });
 
-  test('are worked on one by one: who pipelines takes one place', async () => {
+  test('of strangers are worked on one by one: who pipelines takes one place', async () => {
     const server = await start({ concurrency: 2, waiting: 0 });
+    let open: (() => void) | undefined;
+    server.authenticator.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const stranger = await connectRaw(server.port);
+    const refused = head('/decode', { ...HEADERS, Authorization: [], 'Content-Length': '0' });
+    stranger.send(refused.repeat(MAX_PIPELINED));
+    await expect.poll(() => server.authenticator.asked).toBe(1);
+    const another = post(server);
+    await expect.poll(() => server.authenticator.asked).toBe(2);
+    open?.();
+    expect((await another).status).toBe(200);
+    const received = await stranger.until((text) => statusesOf(text).length === MAX_PIPELINED);
+    expect(new Set(statusesOf(received))).toEqual(new Set([401]));
+    stranger.end();
+  });
+
+  test('are worked on together once it is known who asks', async () => {
+    const server = await start({});
     let open: (() => void) | undefined;
     server.authorizer.gate = new Promise((resolve) => {
       open = resolve;
     });
-    const pipelining = await connectRaw(server.port);
-    pipelining.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`.repeat(MAX_PIPELINED));
-    await expect.poll(() => server.authorizer.asked.length).toBe(1);
-    const another = post(server);
-    await expect.poll(() => server.authorizer.asked.length).toBe(2);
+    const known = await connectRaw(server.port);
+    known.send(`${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`.repeat(MAX_PIPELINED));
+    await expect.poll(() => server.authorizer.asked.length).toBe(MAX_PIPELINED);
     open?.();
-    expect((await another).status).toBe(200);
-    const received = await pipelining.until((text) => statusesOf(text).length === MAX_PIPELINED);
-    expect(new Set(statusesOf(received))).toEqual(new Set([200]));
-    pipelining.end();
+    await known.until((text) => statusesOf(text).length === MAX_PIPELINED);
+    known.end();
   });
 
-  test('are not begun behind an answer with which it ends: none is on record that nobody got', async () => {
-    const server = await start({});
-    const untaken = await connectUntaken(server);
-    const refused = { ...HEADERS, Authorization: [], Expect: '100-continue', 'Content-Length': '0' };
-    const good = `${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`;
-    untaken.send(head('/decode', refused) + good);
-    await expect.poll(() => server.authenticator.asked).toBe(2);
-    expect((await post(server)).status).toBe(200);
-    expect(server.audit.events.length).toBe(2);
-    untaken.end();
-  });
-
-  test('beyond 4 end it, with no answer to any; it counts as malformed once', async () => {
+  test('beyond 32 end it, with no answer to any; it counts as malformed once', async () => {
     const server = await start({});
     let open: (() => void) | undefined;
     server.authenticator.gate = new Promise((resolve) => {
@@ -648,6 +651,23 @@ test('a connection ends with what is sent behind the answer that it ends with, o
   for (let sent = 0; sent < 40; sent += 1) untaken.send('GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await expect.poll(() => levels()?.connections).toBe(0);
   untaken.end();
+});
+
+test('behind requests in progress with 256 KiB of headers a connection has no further one', async () => {
+  const server = await start({});
+  let open: (() => void) | undefined;
+  server.authorizer.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const pipelining = await connectRaw(server.port);
+  const large = head('/decode', { ...HEADERS, 'Content-Length': '0', X: 'x'.repeat(40_000) });
+  pipelining.send(large.repeat(7));
+  await expect.poll(() => server.authorizer.asked.length).toBe(7);
+  expect(pipelining.socket.destroyed).toBe(false);
+  pipelining.send(large);
+  expect(await pipelining.closed()).toBe('');
+  expect(server.audit.strangers).toMatchObject([{ code: 'malformed' }]);
+  open?.();
 });
 
 test('an answer that is not taken in time ends the connection', async () => {

@@ -1,7 +1,7 @@
 // All open connections: how many, what goes on on each, and on which nobody is known yet.
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
-import { MAX_PIPELINED } from '../limits.js';
+import { MAX_PIPELINED, MAX_PIPELINED_BYTES } from '../limits.js';
 import { Crowd, type Line } from './crowd.js';
 
 /** A request in progress. */
@@ -17,10 +17,12 @@ interface InProgress {
 interface Connection {
   readonly name: string;
   readonly socket: Socket;
-  /** In the order in which their answers leave. */
-  readonly requests: Set<InProgress>;
-  /** What of them has begun so far: the next one begins once it is done. */
-  work: Promise<void> | undefined;
+  /** In the order in which their answers leave; of each the bytes of its headers. */
+  readonly requests: Map<InProgress, number>;
+  /** How many of them are worked on. */
+  working: number;
+  /** Begin the others, in their order. */
+  readonly waiting: (() => void)[];
   /** It ends with an answer that has begun. */
   isEnding: boolean;
   /** What was sent behind the answer that it ends with. */
@@ -57,8 +59,9 @@ export class Connections {
     const connection: Connection = {
       name,
       socket,
-      requests: new Set(),
-      work: undefined,
+      requests: new Map(),
+      working: 0,
+      waiting: [],
       isEnding: false,
       ignored: 0,
       isKnown: false,
@@ -68,7 +71,7 @@ export class Connections {
     if (from !== undefined && !this.#strangers.has(from)) this.#strangers.set(from, new Crowd());
     this.#lineUp(connection);
     socket.once('close', () => {
-      for (const request of connection.requests) request.connectionClosed();
+      for (const request of connection.requests.keys()) request.connectionClosed();
       this.#forget(connection);
     });
     const strangers = this.#strangersOf(connection);
@@ -77,10 +80,10 @@ export class Connections {
   }
 
   /** A request's headers are complete. */
-  began(name: string, request: InProgress): void {
+  began(name: string, request: InProgress, headBytes: number): void {
     const connection = this.#open.get(name);
     if (connection === undefined) return;
-    connection.requests.add(request);
+    connection.requests.set(request, headBytes);
     if (connection.requests.size === 1) this.#lineUp(connection);
   }
 
@@ -93,15 +96,24 @@ export class Connections {
   }
 
   /**
-   * Does `work` once what was begun on the connection before is done: whoever pipelines has no more places than others.
-   * None is done behind an answer with which the connection ends.
+   * Does `work` at once where somebody has been identified on the connection; else one after the other: strangers who
+   * pipeline have no more places than others. Never rejects, as `work`.
    */
   inTurn(name: string, work: () => Promise<void>): Promise<void> {
     const connection = this.#open.get(name);
     if (connection === undefined) return work();
-    const next = (): Promise<void> => (connection.isEnding ? Promise.resolve() : work());
-    connection.work = connection.work === undefined ? work() : connection.work.then(next);
-    return connection.work;
+    const begin = async (): Promise<void> => {
+      connection.working += 1;
+      await work();
+      connection.working -= 1;
+      if (connection.working === 0) connection.waiting.shift()?.();
+    };
+    if (connection.isKnown || connection.working === 0) return begin();
+    return new Promise((resolve) => {
+      connection.waiting.push(() => {
+        resolve(begin());
+      });
+    });
   }
 
   /** Somebody is known on this connection: it counts among its address's strangers no more. */
@@ -109,6 +121,7 @@ export class Connections {
     const connection = this.#open.get(name);
     if (connection === undefined) return;
     connection.isKnown = true;
+    for (const begin of connection.waiting.splice(0)) begin();
     this.#countOut(connection);
   }
 
@@ -116,7 +129,6 @@ export class Connections {
   ended(name: string, request: InProgress): void {
     const connection = this.#open.get(name);
     if (connection?.requests.delete(request) !== true) return;
-    if (connection.requests.size === 0) connection.work = undefined;
     if (this.#closing && connection.requests.size === 0) connection.socket.destroySoon();
     else if (!connection.socket.destroyed) this.#lineUp(connection);
   }
@@ -138,15 +150,18 @@ export class Connections {
     return connection.ignored;
   }
 
-  /** Whether it has as many requests in progress as one may have. */
+  /** Whether it has as many requests in progress as one may have, or as large ones. */
   isFull(name: string): boolean {
     const requests = this.#open.get(name)?.requests;
-    return requests !== undefined && requests.size >= MAX_PIPELINED;
+    if (requests === undefined || requests.size === 0) return false;
+    let bytes = 0;
+    for (const headBytes of requests.values()) bytes += headBytes;
+    return requests.size >= MAX_PIPELINED || bytes >= MAX_PIPELINED_BYTES;
   }
 
   /** The requests in progress on a connection. */
   inProgress(name: string): readonly InProgress[] {
-    return [...(this.#open.get(name)?.requests ?? [])];
+    return [...(this.#open.get(name)?.requests.keys() ?? [])];
   }
 
   /** Ends those that are idle, and from now on each that becomes so. */
@@ -198,7 +213,7 @@ function lineOf(connection: Connection): Line {
 
 /** The request whose answer leaves next. */
 function frontOf({ requests }: Connection): InProgress | undefined {
-  const [front] = requests;
+  const [front] = requests.keys();
   return front;
 }
 

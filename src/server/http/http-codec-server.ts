@@ -33,7 +33,7 @@ import { Connections, nameOf } from './connections.js';
 import { Cors } from './cors.js';
 import { Exchange } from './exchange.js';
 import { endMalformed, unanswered } from './malformed.js';
-import { readHeaders } from './request-headers.js';
+import { headBytes, readHeaders } from './request-headers.js';
 import { routeOf, type Route } from './route.js';
 import { ServedKeyPair } from './served-key-pair.js';
 
@@ -180,7 +180,7 @@ export class HttpCodecServer implements CodecServer {
       },
     });
     const span = spanOf(setup, route, exchange);
-    this.#connections.began(name, exchange);
+    this.#connections.began(name, exchange, headBytes(request));
     if (this.#mustNotCome(request, route)) {
       exchange.destroy('not_encrypted');
       return;

@@ -28,6 +28,13 @@ export function headerCount({ rawHeaders }: IncomingMessage): number {
   return rawHeaders.length / 2;
 }
 
+/** What stays in memory of request line and headers until the answer has left. */
+export function headBytes({ url = '', rawHeaders }: IncomingMessage): number {
+  let bytes = url.length; // Node reads one byte as one character
+  for (const text of rawHeaders) bytes += text.length;
+  return bytes;
+}
+
 /** Whether a request names no host, which HTTP/1.1 requires (RFC 9112 §3.2). */
 export function lacksHost({ httpVersion, headers }: IncomingMessage): boolean {
   return httpVersion === '1.1' && headers.host === undefined;

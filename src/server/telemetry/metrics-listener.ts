@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { healthBody } from '../health.js';
 import { Connections, nameOf } from '../http/connections.js';
+import { headBytes } from '../http/request-headers.js';
 import { MAX_METRICS_CONNECTIONS, METRICS_TIMEOUT_MS } from '../limits.js';
 
 const CAPS = { most: MAX_METRICS_CONNECTIONS, ofStrangers: MAX_METRICS_CONNECTIONS };
@@ -38,7 +39,7 @@ export function createMetricsListener(answers: MetricsAnswers): Server {
       closes: false,
       connectionClosed: () => undefined,
     };
-    connections.began(name, inProgress);
+    connections.began(name, inProgress, headBytes(request));
     response.once('close', () => {
       connections.ended(name, inProgress);
     });

@@ -90,7 +90,7 @@ test('nor does it keep the request that ended last, with its token', async () =>
   const name = nameOf(socket);
   const ended = (): WeakRef<object> => {
     const request = { answered: true, closes: false, connectionClosed: () => undefined };
-    connections.began(name, request);
+    connections.began(name, request, 100);
     connections.ended(name, request);
     return new WeakRef(request);
   };

@@ -103,14 +103,14 @@ test('those who ask at once get one page, made once', async () => {
     await scraper.until((text) => (text.match(/^keyhole_ready\S* 1$/gm) ?? []).length === answers);
     return ready.mock.calls.length;
   };
-  expect(await scrape(4, 4)).toBe(await scrape(1, 5));
+  expect(await scrape(20, 20)).toBe(await scrape(1, 21));
   scraper.end();
   await asked.close();
 });
 
-test('who pipelines there more than 4 requests is cut off', async () => {
+test('who pipelines there more than 32 requests is cut off', async () => {
   const flood = await connectRaw(Number(new URL(url).port));
-  flood.send('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(5));
+  flood.send('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(33));
   expect(await flood.closed()).toBe('');
   expect(await page()).toContain('keyhole_ready');
 });
