@@ -597,6 +597,23 @@ describe('requests on one connection', () => {
     stranger.end();
   });
 
+  test('of strangers wait for no place once it has ended', async () => {
+    const { server, levels } = await startWatched({ concurrency: 1, waiting: 8 });
+    let open: (() => void) | undefined;
+    server.authenticator.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const stranger = await connectRaw(server.port);
+    const refused = head('/decode', { ...HEADERS, Authorization: [], 'Content-Length': '0' });
+    stranger.send(refused.repeat(3));
+    await expect.poll(() => server.authenticator.asked).toBe(1);
+    stranger.end();
+    await expect.poll(() => server.log().match(/"aborted":true/g)?.length).toBe(3);
+    expect(levels()?.waiting).toBe(0);
+    open?.();
+    expect((await post(server)).status).toBe(200);
+  });
+
   test('are worked on together once it is known who asks', async () => {
     const server = await start({});
     let open: (() => void) | undefined;

@@ -23,7 +23,7 @@ interface Connection {
   working: number;
   /** Begin the others, in their order. */
   readonly waiting: (() => void)[];
-  /** It ends with an answer that has begun. */
+  /** It ends with an answer that has begun, or has ended. */
   isEnding: boolean;
   /** What was sent behind the answer that it ends with. */
   ignored: number;
@@ -71,6 +71,8 @@ export class Connections {
     if (from !== undefined && !this.#strangers.has(from)) this.#strangers.set(from, new Crowd());
     this.#lineUp(connection);
     socket.once('close', () => {
+      connection.isEnding = true;
+      for (const begin of connection.waiting.splice(0)) begin();
       for (const request of connection.requests.keys()) request.connectionClosed();
       this.#forget(connection);
     });
@@ -97,14 +99,14 @@ export class Connections {
 
   /**
    * Does `work` at once where somebody has been identified on the connection; else one after the other: strangers who
-   * pipeline have no more places than others. Never rejects, as `work`.
+   * pipeline have no more places than others. Not at all once the connection ends. Never rejects, as `work`.
    */
   inTurn(name: string, work: () => Promise<void>): Promise<void> {
     const connection = this.#open.get(name);
     if (connection === undefined) return work();
     const begin = async (): Promise<void> => {
       connection.working += 1;
-      await work();
+      if (!connection.isEnding) await work();
       connection.working -= 1;
       if (connection.working === 0) connection.waiting.shift()?.();
     };
