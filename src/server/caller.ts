@@ -51,7 +51,8 @@ export async function assertStillThem(
     return undefined;
   });
   const them = again !== undefined && 'principal' in again ? again.principal : again;
-  const isSame = them?.subject === principal.subject && them.issuer === principal.issuer;
+  const isSame =
+    them?.subject === principal.subject && them.issuer === principal.issuer && them.email === principal.email;
   if (isSame && turn.clock.wall() < them.expiresAtMs + TOLERANCE_S * 1000) return;
   throw new KeyholeError('token_expired', 'your sign-in ended while the body was on its way');
 }

@@ -2,8 +2,7 @@
 import type { Payload } from '@temporalio/common';
 import type { Action, Decision } from '../access/policy.js';
 import type { Principal } from '../access/principal.js';
-import type { KeyholeError } from '../errors.js';
-import { isKeyholeError } from '../errors.js';
+import { isKeyholeError, type KeyholeError } from '../errors.js';
 import type { CallerDeadline } from './admission/caller-deadline.js';
 import { shareOf, shareOfRefused, type Share } from './admission/share.js';
 import { isPassingRefusal, type CallerRequest, type Reply, type WrittenReply } from './caller-request.js';

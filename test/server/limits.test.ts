@@ -338,6 +338,14 @@ describe('requests in flight', () => {
       },
     ],
     [
+      'a reload gave them another e-mail',
+      (server) => {
+        const authenticate = (): Promise<Principal> =>
+          Promise.resolve({ ...ADMIN, email: 'another@example.com' });
+        server.server.reload({ ...server.parts, authenticator: { authenticate, ready: () => true } });
+      },
+    ],
+    [
       'a reload made it somebody else’s',
       (server) => {
         const authenticate = (): Promise<Principal> =>
@@ -626,6 +634,18 @@ describe('requests on one connection', () => {
     open?.();
     await known.until((text) => statusesOf(text).length === MAX_PIPELINED);
     known.end();
+  });
+
+  test('are none behind a refusal to somebody who waits to send a body, for it ends there', async () => {
+    const server = await start({});
+    const untaken = await connectUntaken(server);
+    const refused = { ...HEADERS, Authorization: [], Expect: '100-continue', 'Content-Length': '2' };
+    untaken.send(head('/encode', refused));
+    await expect.poll(() => server.authenticator.asked).toBe(2);
+    untaken.send(`{}${head('/decode', { ...HEADERS, 'Content-Length': '2' })}{}`);
+    expect((await post(server)).status).toBe(200);
+    expect(server.audit.events.length).toBe(2);
+    untaken.end();
   });
 
   test('beyond 32 end it, with no answer to any; it counts as malformed once', async () => {
